@@ -1,0 +1,2 @@
+//! The `sems` binary: composition only.
+fn main() {}
