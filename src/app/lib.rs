@@ -24,6 +24,7 @@
 mod application;
 mod call;
 pub mod command;
+pub mod duration;
 mod error;
 mod mailbox;
 mod plugin;
@@ -35,6 +36,7 @@ pub mod verb;
 
 pub use application::{Application, BoxFuture, DynApplication};
 pub use call::{Call, CallId, CallInfo, Identity, IncomingCall, Unavailable};
+pub use duration::TextDuration;
 pub use error::{CallError, MailboxError};
 pub use mailbox::{
     Deposit, Mailbox, MailboxBackend, MailboxId, Mailboxes, MessageId, MessageInfo, Mode, Spool, Take,
