@@ -1,0 +1,1 @@
+//! Playing out what arrives unevenly.

@@ -1,0 +1,1 @@
+//! Concealing what did not arrive.
