@@ -30,6 +30,7 @@ mod mailbox;
 mod plugin;
 mod prompt;
 mod room;
+#[cfg(feature = "testing")]
 pub mod testing;
 mod uri;
 pub mod verb;
