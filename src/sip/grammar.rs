@@ -1,0 +1,174 @@
+//! The characters and small pieces of RFC 3261 §25 that URIs and headers share.
+
+/// token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~").
+pub(crate) const fn is_token_char(b: u8) -> bool {
+    b.is_ascii_alphanumeric()
+        || matches!(b, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+}
+
+/// What stands unquoted in a parameter's value: a token, or a host with brackets and colons.
+pub(crate) const fn is_param_char(b: u8) -> bool {
+    is_token_char(b) || matches!(b, b'[' | b']' | b':' | b'/' | b'$' | b'&')
+}
+
+/// Whether `text` is a token of at least one character.
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token_char)
+}
+
+/// Splits at `separator` outside of quoted strings and angle brackets. Empty text yields one empty part.
+pub(crate) fn split_unquoted(text: &str, separator: u8) -> SplitUnquoted<'_> {
+    SplitUnquoted { rest: Some(text), separator }
+}
+
+/// The iterator of [`split_unquoted`].
+pub(crate) struct SplitUnquoted<'a> {
+    rest: Option<&'a str>,
+    separator: u8,
+}
+
+impl<'a> Iterator for SplitUnquoted<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        let text = self.rest?;
+        match find_unquoted(text, self.separator) {
+            Some(at) => {
+                let (part, rest) = text.split_at(at);
+                self.rest = rest.get(1..);
+                Some(part)
+            }
+            None => self.rest.take(),
+        }
+    }
+}
+
+/// The position of the first `wanted` (ASCII) outside of quoted strings and angle brackets.
+pub(crate) fn find_unquoted(text: &str, wanted: u8) -> Option<usize> {
+    let mut quoted = false;
+    let mut escaped = false;
+    let mut angle = false;
+    for (at, b) in text.bytes().enumerate() {
+        if quoted {
+            match b {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => quoted = false,
+                _ => {}
+            }
+            continue;
+        }
+        if b == wanted && !angle {
+            return Some(at);
+        }
+        match b {
+            b'"' if !angle => quoted = true,
+            b'<' => angle = true,
+            b'>' => angle = false,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The length of the quoted string that `text` starts with, closing quote included; `None` if it never closes.
+pub(crate) fn quoted_len(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    let bytes = text.as_bytes();
+    if bytes.first() != Some(&b'"') {
+        return None;
+    }
+    for (at, b) in bytes.iter().enumerate().skip(1) {
+        match b {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => return Some(at + 1),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The text without one pair of surrounding quotes.
+pub(crate) fn strip_quotes(text: &str) -> &str {
+    text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap_or(text)
+}
+
+/// Takes the backslashes of quoted-pairs away.
+pub(crate) fn unescape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        if c == '\\' { out.extend(chars.next()) } else { out.push(c) }
+    }
+    out
+}
+
+/// A quoted-string holding `text`; control characters become spaces.
+pub(crate) fn quote(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// A decimal number of digits only, at most `u32::MAX`.
+pub(crate) fn number(text: &str) -> Option<u32> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+/// A port: digits only, at most 65535.
+pub(crate) fn port(text: &str) -> Option<u16> {
+    number(text).and_then(|n| u16::try_from(n).ok())
+}
+
+/// Checks `name[=value]` parameters separated by semicolons: names are tokens, values are tokens, hosts or quoted
+/// strings. Returns what is wrong.
+pub(crate) fn check_params(text: &str) -> Result<(), &'static str> {
+    for part in split_unquoted(text, b';') {
+        let (name, value) = match part.split_once('=') {
+            Some((name, value)) => (name.trim(), Some(value.trim())),
+            None => (part.trim(), None),
+        };
+        if !is_token(name) {
+            return Err("parameter name is not a token");
+        }
+        match value {
+            Some(v) if v.starts_with('"') => {
+                if quoted_len(v) != Some(v.len()) {
+                    return Err("unbalanced quote in a parameter");
+                }
+            }
+            Some(v) if v.is_empty() || !v.bytes().all(is_generic_value_char) => {
+                return Err("parameter value is neither token, host nor quoted string");
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Lenient value characters: deployed peers put `=`, `@`, `{` and the like unquoted into parameter values.
+const fn is_generic_value_char(b: u8) -> bool {
+    !matches!(b, b'"' | b',' | b';' | b'<' | b'>' | b' ' | b'\t' | 0..=31 | 127)
+}
+
+/// The position of the `<` that opens a name-addr: the first one outside of a quoted string. `Err` when a quoted
+/// string never closes.
+pub(crate) fn find_open_angle(text: &str) -> Result<Option<usize>, &'static str> {
+    let skip = if text.starts_with('"') { quoted_len(text).ok_or("quote is not closed")? } else { 0 };
+    Ok(text.bytes().skip(skip).position(|b| b == b'<').map(|at| at + skip))
+}

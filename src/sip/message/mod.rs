@@ -1,0 +1,210 @@
+//! Requests and responses.
+
+mod headers;
+mod method;
+mod print;
+mod status;
+
+use bytes::Bytes;
+
+pub use headers::{Field, Headers};
+pub use method::Method;
+pub use status::StatusCode;
+
+use crate::header::{CSeq, CallId, From, HeaderError, HeaderName, To, Via};
+use crate::parse::{self, Malformed};
+use crate::text::Text;
+use crate::uri::Uri;
+
+/// A SIP message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// A request.
+    Request(Request),
+    /// A response.
+    Response(Response),
+}
+
+/// A request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What is asked.
+    pub method: Method,
+    /// Of whom.
+    pub uri: Uri,
+    /// The header fields; Content-Length is written when printed.
+    pub headers: Headers,
+    /// The body, empty if there is none.
+    pub body: Bytes,
+}
+
+/// A response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The answer.
+    pub status: StatusCode,
+    /// Its words for humans.
+    pub reason: Text,
+    /// The header fields; Content-Length is written when printed.
+    pub headers: Headers,
+    /// The body, empty if there is none.
+    pub body: Bytes,
+}
+
+impl Message {
+    /// Reads one message that fills a datagram, or that a [`Framer`](crate::Framer) cut from a stream. Bytes behind
+    /// the Content-Length are cut off; a shorter body is malformed (RFC 3261 §18.3).
+    pub fn parse(datagram: Bytes) -> Result<Self, Malformed> {
+        parse::message(datagram)
+    }
+
+    /// The bytes to send.
+    pub fn to_bytes(&self) -> Bytes {
+        match self {
+            Self::Request(request) => request.to_bytes(),
+            Self::Response(response) => response.to_bytes(),
+        }
+    }
+
+    /// The header fields of either.
+    pub const fn headers(&self) -> &Headers {
+        match self {
+            Self::Request(request) => &request.headers,
+            Self::Response(response) => &response.headers,
+        }
+    }
+
+    /// The header fields of either, to change.
+    pub const fn headers_mut(&mut self) -> &mut Headers {
+        match self {
+            Self::Request(request) => &mut request.headers,
+            Self::Response(response) => &mut response.headers,
+        }
+    }
+
+    /// The body of either.
+    pub const fn body(&self) -> &Bytes {
+        match self {
+            Self::Request(request) => &request.body,
+            Self::Response(response) => &response.body,
+        }
+    }
+}
+
+impl std::convert::From<Request> for Message {
+    fn from(request: Request) -> Self {
+        Self::Request(request)
+    }
+}
+
+impl std::convert::From<Response> for Message {
+    fn from(response: Response) -> Self {
+        Self::Response(response)
+    }
+}
+
+impl Request {
+    /// A request without headers and body.
+    pub const fn new(method: Method, uri: Uri) -> Self {
+        Self { method, uri, headers: Headers::new(), body: Bytes::new() }
+    }
+
+    /// The bytes to send.
+    pub fn to_bytes(&self) -> Bytes {
+        print::request(self)
+    }
+
+    /// The topmost Via: who sent it to us.
+    pub fn top_via(&self) -> Result<Via, HeaderError> {
+        self.headers.typed()
+    }
+
+    /// Whom it is from.
+    pub fn from(&self) -> Result<From, HeaderError> {
+        self.headers.typed()
+    }
+
+    /// Whom it is for.
+    pub fn to(&self) -> Result<To, HeaderError> {
+        self.headers.typed()
+    }
+
+    /// Its call.
+    pub fn call_id(&self) -> Result<CallId, HeaderError> {
+        self.headers.typed()
+    }
+
+    /// Its number.
+    pub fn cseq(&self) -> Result<CSeq, HeaderError> {
+        self.headers.typed()
+    }
+
+    /// A response to this request: all Via, From, To, Call-ID and CSeq are copied, and for responses that may make a
+    /// dialog (101 to 299) Record-Route too (RFC 3261 §8.2.6.2, §12.1.1). A To without tag is given `to_tag`,
+    /// except in a 100.
+    pub fn response(&self, status: StatusCode, to_tag: Option<&str>) -> Response {
+        let mut response = Response::new(status);
+        let makes_dialog = status.code() > 100 && status.code() < 300;
+        for field in self.headers.iter() {
+            let copied = match field.name {
+                HeaderName::Via
+                | HeaderName::From
+                | HeaderName::CallId
+                | HeaderName::CSeq
+                | HeaderName::To => true,
+                HeaderName::RecordRoute => makes_dialog,
+                HeaderName::Timestamp => status == StatusCode::TRYING,
+                _ => false,
+            };
+            if copied {
+                response.headers.push(field.name.clone(), field.value.clone());
+            }
+        }
+        if let (Some(tag), true) = (to_tag, status != StatusCode::TRYING)
+            && let Ok(mut to) = self.to()
+            && to.tag().is_none()
+        {
+            to.params.set("tag", Some(tag));
+            response.headers.set_typed(&to);
+        }
+        response
+    }
+}
+
+impl Response {
+    /// A response with the default reason, without headers and body.
+    pub const fn new(status: StatusCode) -> Self {
+        let reason = Text::from_static(status.default_reason());
+        Self { status, reason, headers: Headers::new(), body: Bytes::new() }
+    }
+
+    /// The bytes to send.
+    pub fn to_bytes(&self) -> Bytes {
+        print::response(self)
+    }
+
+    /// The topmost Via: ours, if we sent the request.
+    pub fn top_via(&self) -> Result<Via, HeaderError> {
+        self.headers.typed()
+    }
+
+    /// Whom the request was from.
+    pub fn from(&self) -> Result<From, HeaderError> {
+        self.headers.typed()
+    }
+
+    /// Whom it was for, with the tag of who answers.
+    pub fn to(&self) -> Result<To, HeaderError> {
+        self.headers.typed()
+    }
+
+    /// Its call.
+    pub fn call_id(&self) -> Result<CallId, HeaderError> {
+        self.headers.typed()
+    }
+
+    /// The number and method of the request it answers.
+    pub fn cseq(&self) -> Result<CSeq, HeaderError> {
+        self.headers.typed()
+    }
+}

@@ -1,0 +1,41 @@
+//! Messages as bytes.
+
+use bytes::Bytes;
+
+use super::{Headers, Request, Response};
+use crate::header::HeaderName;
+
+/// Room for the start line and Content-Length when the size of the buffer is guessed.
+const START_LINE: usize = 160;
+
+pub(super) fn request(request: &Request) -> Bytes {
+    let mut out = buffer(&request.headers, &request.body);
+    out.extend_from_slice(format!("{} {} SIP/2.0\r\n", request.method, request.uri).as_bytes());
+    finish(out, &request.headers, &request.body)
+}
+
+pub(super) fn response(response: &Response) -> Bytes {
+    let mut out = buffer(&response.headers, &response.body);
+    out.extend_from_slice(format!("SIP/2.0 {} ", response.status).as_bytes());
+    out.extend(response.reason.bytes().map(|b| if matches!(b, b'\r' | b'\n' | 0) { b' ' } else { b }));
+    out.extend_from_slice(b"\r\n");
+    finish(out, &response.headers, &response.body)
+}
+
+fn buffer(headers: &Headers, body: &Bytes) -> Vec<u8> {
+    let fields: usize = headers.iter().map(|f| f.name.as_str().len() + f.value.len() + 4).sum();
+    Vec::with_capacity(START_LINE + fields + body.len())
+}
+
+/// The headers, with a Content-Length that is true, and the body.
+fn finish(mut out: Vec<u8>, headers: &Headers, body: &Bytes) -> Bytes {
+    for field in headers.iter().filter(|field| field.name != HeaderName::ContentLength) {
+        out.extend_from_slice(field.name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(&field.value);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+    out.extend_from_slice(body);
+    Bytes::from(out)
+}

@@ -1,0 +1,374 @@
+//! URIs: sip, sips, tel, and others kept as they are.
+
+mod compare;
+mod escape;
+mod host;
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+
+pub use escape::{decode, encode_user};
+pub use host::Host;
+
+use crate::params::Params;
+use crate::text::Text;
+
+/// A URI in a request line or header.
+///
+/// `==` compares what was written; [`Uri::is_equivalent`] compares as RFC 3261 §19.1.4 says.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Uri {
+    /// `sip:` or `sips:`.
+    Sip(SipUri),
+    /// `tel:` (RFC 3966).
+    Tel(TelUri),
+    /// Any other scheme, kept whole.
+    Other(OtherUri),
+}
+
+/// `sip:user:password@host:port;params?headers` (RFC 3261 §19.1.1).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SipUri {
+    /// `sips`: every hop is to use TLS.
+    pub secure: bool,
+    /// The user as written, with its escapes.
+    pub user: Option<Text>,
+    /// The password as written.
+    pub password: Option<Text>,
+    /// The host.
+    pub host: Host,
+    /// The port, if told.
+    pub port: Option<u16>,
+    /// `transport`, `lr`, `user`, `maddr` and others.
+    pub params: Params,
+    /// The headers as written, without the question mark.
+    pub headers: Option<Text>,
+}
+
+/// `tel:number;params` (RFC 3966 §3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TelUri {
+    /// The number as written, with its visual separators.
+    pub number: Text,
+    /// `phone-context`, `ext` and others.
+    pub params: Params,
+}
+
+/// A URI of a scheme that has no meaning here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OtherUri {
+    /// The scheme.
+    pub scheme: Text,
+    /// What is behind the colon.
+    pub rest: Text,
+}
+
+impl Uri {
+    /// Reads a URI. `Err` says what is wrong.
+    pub fn parse(text: &Text) -> Result<Self, &'static str> {
+        let (scheme, rest) = text.split_once(':').ok_or("URI without scheme")?;
+        let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+        if !scheme.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) || !scheme.bytes().all(valid) {
+            return Err("URI without scheme");
+        }
+        if text.bytes().any(|b| b <= b' ' || matches!(b, b'<' | b'>' | b'"' | 127)) {
+            return Err("URI with a space, quote or angle bracket");
+        }
+        if scheme.eq_ignore_ascii_case("sip") {
+            SipUri::parse(text, rest, false).map(Self::Sip)
+        } else if scheme.eq_ignore_ascii_case("sips") {
+            SipUri::parse(text, rest, true).map(Self::Sip)
+        } else if scheme.eq_ignore_ascii_case("tel") {
+            TelUri::parse(text, rest).map(Self::Tel)
+        } else {
+            Ok(Self::Other(OtherUri { scheme: text.slice(scheme), rest: text.slice(rest) }))
+        }
+    }
+
+    /// A `sip:` URI of a host.
+    pub const fn sip(host: Host) -> Self {
+        Self::Sip(SipUri {
+            secure: false,
+            user: None,
+            password: None,
+            host,
+            port: None,
+            params: Params::new(),
+            headers: None,
+        })
+    }
+
+    /// A `sip:` URI of an address and port.
+    pub fn sip_at(address: SocketAddr) -> Self {
+        Self::sip(Host::from(address.ip())).with_port(address.port())
+    }
+
+    /// The same with this user, escaped as needed. A `tel` or other URI stays as it is.
+    #[must_use]
+    pub fn with_user(mut self, user: &str) -> Self {
+        if let Self::Sip(uri) = &mut self {
+            uri.user = Some(Text::from(encode_user(user)));
+        }
+        self
+    }
+
+    /// The same with this port. A `tel` or other URI stays as it is.
+    #[must_use]
+    pub fn with_port(mut self, port: u16) -> Self {
+        if let Self::Sip(uri) = &mut self {
+            uri.port = Some(port);
+        }
+        self
+    }
+
+    /// The same with a parameter; `None` makes a flag such as `lr`.
+    #[must_use]
+    pub fn with_param(mut self, name: &str, value: Option<&str>) -> Self {
+        match &mut self {
+            Self::Sip(uri) => uri.params.set(name, value),
+            Self::Tel(uri) => uri.params.set(name, value),
+            Self::Other(_) => {}
+        }
+        self
+    }
+
+    /// The same as `sips:`. A `tel` or other URI stays as it is.
+    #[must_use]
+    pub fn secured(mut self) -> Self {
+        if let Self::Sip(uri) = &mut self {
+            uri.secure = true;
+        }
+        self
+    }
+
+    /// The scheme: `sip`, `sips`, `tel`, or the other one as written.
+    pub fn scheme(&self) -> &str {
+        match self {
+            Self::Sip(uri) if uri.secure => "sips",
+            Self::Sip(_) => "sip",
+            Self::Tel(_) => "tel",
+            Self::Other(uri) => &uri.scheme,
+        }
+    }
+
+    /// The `sip` or `sips` URI, if it is one.
+    pub const fn as_sip(&self) -> Option<&SipUri> {
+        match self {
+            Self::Sip(uri) => Some(uri),
+            _ => None,
+        }
+    }
+
+    /// The user as written, or the number of a `tel` URI.
+    pub fn raw_user(&self) -> Option<&str> {
+        match self {
+            Self::Sip(uri) => uri.user.as_deref(),
+            Self::Tel(uri) => Some(&uri.number),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// The user with its escapes decoded, or the number of a `tel` URI without visual separators.
+    pub fn user(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Sip(uri) => uri.user.as_deref().map(decode),
+            Self::Tel(uri) => Some(Cow::Owned(uri.digits())),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// The host of a `sip` or `sips` URI.
+    pub const fn host(&self) -> Option<&Host> {
+        match self {
+            Self::Sip(uri) => Some(&uri.host),
+            _ => None,
+        }
+    }
+
+    /// The port, if told.
+    pub const fn port(&self) -> Option<u16> {
+        match self {
+            Self::Sip(uri) => uri.port,
+            _ => None,
+        }
+    }
+
+    /// The parameters; other schemes have none.
+    pub const fn params(&self) -> Option<&Params> {
+        match self {
+            Self::Sip(uri) => Some(&uri.params),
+            Self::Tel(uri) => Some(&uri.params),
+            Self::Other(_) => None,
+        }
+    }
+
+    /// The value of a parameter.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.params().and_then(|params| params.get(name))
+    }
+
+    /// Whether it has a parameter, with or without value.
+    pub fn has_param(&self, name: &str) -> bool {
+        self.params().is_some_and(|params| params.has(name))
+    }
+
+    /// Whether both name the same resource (RFC 3261 §19.1.4, RFC 3966 §4).
+    pub fn is_equivalent(&self, other: &Self) -> bool {
+        compare::equivalent(self, other)
+    }
+}
+
+impl SipUri {
+    fn parse(text: &Text, rest: &str, secure: bool) -> Result<Self, &'static str> {
+        let (userinfo, rest) = split_userinfo(rest);
+        let (user, password) = match userinfo {
+            Some(userinfo) => parse_userinfo(text, userinfo)?,
+            None => (None, None),
+        };
+        let (rest, headers) = rest.split_once('?').map_or((rest, None), |(a, b)| (a, Some(b)));
+        let (host_port, params) = rest.split_once(';').map_or((rest, None), |(a, b)| (a, Some(b)));
+        let (host, port) = Host::parse_with_port(&text.slice(host_port))?;
+        let params = match params {
+            Some(params) => {
+                check_uri_params(params)?;
+                Params::from_checked(text.slice(params))
+            }
+            None => Params::new(),
+        };
+        if let Some(headers) = headers {
+            check_headers(headers)?;
+        }
+        Ok(Self { secure, user, password, host, port, params, headers: headers.map(|h| text.slice(h)) })
+    }
+
+    /// The value of `transport`.
+    pub fn transport(&self) -> Option<&str> {
+        self.params.get("transport")
+    }
+
+    /// The headers, name and value with their escapes decoded.
+    pub fn headers(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        let headers = self.headers.as_deref().unwrap_or_default();
+        headers.split('&').filter_map(|pair| pair.split_once('=')).map(|(n, v)| (decode(n), decode(v)))
+    }
+}
+
+/// Splits at the `@` that ends the user part: the last one before any header.
+fn split_userinfo(rest: &str) -> (Option<&str>, &str) {
+    match rest.find('@') {
+        Some(at) => {
+            let (userinfo, host) = rest.split_at(at);
+            (Some(userinfo), host.get(1..).unwrap_or_default())
+        }
+        None => (None, rest),
+    }
+}
+
+type UserInfo = (Option<Text>, Option<Text>);
+
+fn parse_userinfo(text: &Text, userinfo: &str) -> Result<UserInfo, &'static str> {
+    let (user, password) = userinfo.split_once(':').map_or((userinfo, None), |(a, b)| (a, Some(b)));
+    if user.is_empty() {
+        return Err("URI with an empty user");
+    }
+    if !escape::is_escaped(user, escape::is_user_char) {
+        return Err("URI whose user has unescaped characters");
+    }
+    if password.is_some_and(|p| !escape::is_escaped(p, escape::is_password_char)) {
+        return Err("URI whose password has unescaped characters");
+    }
+    Ok((Some(text.slice(user)), password.map(|p| text.slice(p))))
+}
+
+fn check_uri_params(params: &str) -> Result<(), &'static str> {
+    for part in params.split(';') {
+        let (name, value) = part.split_once('=').map_or((part, None), |(a, b)| (a, Some(b)));
+        let valid = |text: &str| !text.is_empty() && escape::is_escaped(text, escape::is_param_char);
+        if !valid(name) || value.is_some_and(|value| !valid(value)) {
+            return Err("URI with a malformed parameter");
+        }
+    }
+    Ok(())
+}
+
+fn check_headers(headers: &str) -> Result<(), &'static str> {
+    for pair in headers.split('&') {
+        let (name, value) = pair.split_once('=').ok_or("URI with a header without value")?;
+        let valid = |text: &str| escape::is_escaped(text, escape::is_header_char);
+        if name.is_empty() || !valid(name) || !valid(value) {
+            return Err("URI with a malformed header");
+        }
+    }
+    Ok(())
+}
+
+impl TelUri {
+    fn parse(text: &Text, rest: &str) -> Result<Self, &'static str> {
+        let (number, params) = rest.split_once(';').map_or((rest, None), |(a, b)| (a, Some(b)));
+        let valid =
+            |b: u8| b.is_ascii_hexdigit() || matches!(b, b'+' | b'*' | b'#' | b'-' | b'.' | b'(' | b')');
+        if number.is_empty() || !number.bytes().all(valid) {
+            return Err("tel URI with a malformed number");
+        }
+        let params = match params {
+            Some(params) => {
+                check_uri_params(params)?;
+                Params::from_checked(text.slice(params))
+            }
+            None => Params::new(),
+        };
+        Ok(Self { number: text.slice(number), params })
+    }
+
+    /// The number without visual separators.
+    pub fn digits(&self) -> String {
+        self.number.chars().filter(|c| !matches!(c, '-' | '.' | '(' | ')')).collect()
+    }
+}
+
+impl fmt::Display for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sip(uri) => uri.fmt(f),
+            Self::Tel(uri) => write!(f, "tel:{}{}", uri.number, uri.params),
+            Self::Other(uri) => write!(f, "{}:{}", uri.scheme, uri.rest),
+        }
+    }
+}
+
+impl fmt::Display for SipUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.secure { "sips:" } else { "sip:" })?;
+        if let Some(user) = &self.user {
+            f.write_str(user)?;
+            if let Some(password) = &self.password {
+                write!(f, ":{password}")?;
+            }
+            f.write_str("@")?;
+        }
+        self.host.fmt(f)?;
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        self.params.fmt(f)?;
+        match &self.headers {
+            Some(headers) => write!(f, "?{headers}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a URI could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct MalformedUri(pub &'static str);
+
+impl FromStr for Uri {
+    type Err = MalformedUri;
+
+    fn from_str(text: &str) -> Result<Self, MalformedUri> {
+        Self::parse(&Text::from(text)).map_err(MalformedUri)
+    }
+}
