@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+pub mod endpoint;
+pub mod flow;
 pub mod framing;
 mod grammar;
 pub mod header;
