@@ -1,1 +1,5 @@
-//! stub
+//! The B2BUA media core: sockets, media workers, calls, routing, registrar.
+
+pub mod config;
+pub mod routing;
+pub mod snapshot;

@@ -1,0 +1,220 @@
+//! The configuration: `sems.toml`, overridden by the environment, checked whole before anything opens.
+//!
+//! Every key has a default, so that no file at all is a working configuration. [`Config::load`] collects every
+//! fault instead of stopping at the first, each with its place.
+
+mod account;
+mod cidr;
+mod env;
+mod fault;
+mod load;
+mod mail;
+mod path;
+mod read;
+mod route;
+mod setting;
+mod value;
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    ops::RangeInclusive,
+    path::PathBuf,
+    time::Duration,
+};
+
+use sems_app::Params;
+
+pub use account::Account;
+pub use cidr::Cidr;
+pub use fault::{ConfigFaults, Fault, Place};
+pub use value::{Codec, Listen, Listener, PublicAddress, Secret, Workers};
+
+use crate::routing::Route;
+
+/// Everything that `sems.toml` says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file it was read from; `None` for the built-in defaults.
+    pub file: Option<PathBuf>,
+    /// `[server]`
+    pub server: Server,
+    /// `[sip]`
+    pub sip: Sip,
+    /// `[media]`
+    pub media: Media,
+    /// `[calls]`
+    pub calls: Calls,
+    /// `[registrar]`
+    pub registrar: Registrar,
+    /// `[http]`
+    pub http: Http,
+    /// `[store]`
+    pub store: Store,
+    /// `[mail]`
+    pub mail: Mail,
+    /// `[log]`
+    pub log: Log,
+    /// `[[account]]`: what the store is seeded with.
+    pub accounts: Vec<Account>,
+    /// `[[route]]`, first match first. A file without any has the default ones; `route = []` has none.
+    pub routes: Vec<Route>,
+    /// `[plugins.<name>]`
+    pub plugins: BTreeMap<String, Params>,
+    /// What is odd but no fault: a route to an application that is not built in.
+    pub warnings: Vec<Fault>,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Database, recordings, spool, scripts' data. A relative one is below the folder of `sems.toml`.
+    pub data_dir: PathBuf,
+    /// The domains served, in lower case; never empty. The first one is that of accounts that name none.
+    pub domains: Vec<String>,
+}
+
+/// `[sip]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sip {
+    /// Where SIP is heard; never empty.
+    pub listen: Vec<Listen>,
+    /// The address that Contact, Via and SDP name.
+    pub public_address: PublicAddress,
+    /// Proxies whose P-Asserted-Identity, Diversion, History-Info and P-App-* are believed.
+    pub trusted: Vec<Cidr>,
+    /// The Server and User-Agent headers (RFC 3261 sections 20.35 and 20.41).
+    pub user_agent: String,
+    /// The session interval asked for (RFC 4028 section 4), at least `min_session_expires`; zero for none.
+    pub session_expires: Duration,
+    /// The shortest session interval accepted, at least 90 s (RFC 4028 section 5).
+    pub min_session_expires: Duration,
+}
+
+/// `[media]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Media {
+    /// RTP ports, an even/odd pair a leg: begins even, ends odd. 0-0 leaves the choice to the kernel.
+    pub rtp_ports: RangeInclusive<u16>,
+    /// The number of media threads.
+    pub workers: Workers,
+    /// Silence on the wire this long ends a call that is not on hold; zero never does.
+    pub rtp_timeout: Duration,
+    /// The codecs offered, the best first; never empty.
+    pub codecs: Vec<Codec>,
+    /// The folder of prompts below `sounds`.
+    pub language: String,
+    /// Where prompts are, looked up as [`Config::find`] does.
+    pub sounds: String,
+}
+
+/// `[calls]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Calls {
+    /// Ringing this long is "no-answer".
+    pub ring_timeout: Duration,
+    /// Calls at once; beyond, 503 with Retry-After.
+    pub max: usize,
+    /// New calls in a second; beyond, 503 with Retry-After. 0 for no limit.
+    pub per_second: u32,
+}
+
+/// `[registrar]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registrar {
+    /// The shortest registration accepted (423 below, RFC 3261 section 10.3).
+    pub min_expires: Duration,
+    /// The longest granted.
+    pub max_expires: Duration,
+    /// Contacts of one account at once, at least 1.
+    pub max_contacts: usize,
+}
+
+/// `[http]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Where the API is heard.
+    pub listen: SocketAddr,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Store {
+    /// `sqlite:<path below data_dir>`
+    pub database: String,
+    /// `file:<path below data_dir>`
+    pub recordings: String,
+}
+
+/// `[mail]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// `file:<folder below data_dir>`, `smtp://[user@]host[:port]` or `smtps://[user@]host[:port]`.
+    pub transport: String,
+    /// The password of the user in `transport`.
+    pub password: Option<Secret>,
+    /// The From header of mails (RFC 5322 section 3.6.2).
+    pub from: String,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug` or `trace`, or directives such as `info,sems_core=debug`.
+    pub level: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            file: None,
+            server: Server { data_dir: PathBuf::from("var"), domains: vec!["localhost".to_owned()] },
+            sip: Sip::default(),
+            media: Media::default(),
+            calls: Calls { ring_timeout: Duration::from_secs(25), max: 4000, per_second: 0 },
+            registrar: Registrar {
+                min_expires: Duration::from_secs(60),
+                max_expires: Duration::from_secs(3600),
+                max_contacts: 10,
+            },
+            http: Http { listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080) },
+            store: Store { database: "sqlite:sems.db".to_owned(), recordings: "file:recordings".to_owned() },
+            mail: Mail {
+                transport: "file:mail".to_owned(),
+                password: None,
+                from: "Voicemail <voicemail@localhost>".to_owned(),
+            },
+            log: Log { level: "info".to_owned() },
+            accounts: Vec::new(),
+            routes: crate::routing::default_routes(),
+            plugins: BTreeMap::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Default for Sip {
+    fn default() -> Self {
+        Self {
+            listen: Listen::defaults(),
+            public_address: PublicAddress::Auto,
+            trusted: Vec::new(),
+            user_agent: concat!("sems/", env!("CARGO_PKG_VERSION")).to_owned(),
+            session_expires: Duration::from_secs(1800),
+            min_session_expires: Duration::from_secs(90),
+        }
+    }
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self {
+            rtp_ports: 10_000..=29_999,
+            workers: Workers::Auto,
+            rtp_timeout: Duration::from_secs(60),
+            codecs: vec![Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma],
+            language: "en".to_owned(),
+            sounds: "sounds".to_owned(),
+        }
+    }
+}
