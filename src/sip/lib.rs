@@ -18,6 +18,8 @@ mod parse;
 mod text;
 pub mod uri;
 
+pub use endpoint::Endpoint;
+pub use flow::{Flow, Transport};
 pub use framing::{Framed, Framer, FramingError};
 pub use header::{Header, HeaderError, HeaderName};
 pub use message::{Headers, Message, Method, Request, Response, StatusCode};

@@ -4,6 +4,12 @@ use bytes::Bytes;
 
 use crate::{HeaderName, Method, Text, Uri, flow::Flow, header::NameAddr};
 
+impl From<&str> for HeaderName {
+    fn from(name: &str) -> Self {
+        Self::new(name)
+    }
+}
+
 /// The final response to a request; the endpoint adds what the protocol needs.
 #[derive(Debug, Clone)]
 pub struct Reply {
