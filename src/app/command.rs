@@ -133,7 +133,8 @@ pub enum Command {
 /// How to play.
 #[derive(Debug, Clone, Default)]
 pub struct PlayOptions {
-    /// Digits that stop the sound and are returned. Other digits are kept for [`Command::Digits`].
+    /// Digits that stop the sound and are returned; where the next digit typed ahead is one of them, the sound
+    /// does not even begin. Other digits are kept for [`Command::Digits`].
     pub stop_on: String,
     /// Again and again, until stopped.
     pub repeat: bool,
@@ -149,7 +150,8 @@ pub struct Played {
 /// How to record.
 #[derive(Debug, Clone)]
 pub struct RecordOptions {
-    /// Digits that end the recording; they are not in the sound where the phone sends RFC 4733.
+    /// Digits that end the recording; they are not in the sound where the phone sends RFC 4733. Digits typed
+    /// ahead do not end it, and stay typed ahead.
     pub stop_on: String,
     /// The longest take.
     pub max: Duration,

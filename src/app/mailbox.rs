@@ -80,6 +80,11 @@ pub trait MailboxBackend: Send + Sync + 'static {
     /// The owner's own greeting, where he has recorded one.
     fn greeting<'a>(&'a self, mailbox: &'a MailboxId)
     -> BoxFuture<'a, Result<Option<PathBuf>, MailboxError>>;
+    /// Whether the box holds all it may, so that [`begin`](Self::begin) would refuse.
+    /// A store without a limit never is.
+    fn is_full<'a>(&'a self, _mailbox: &'a MailboxId) -> BoxFuture<'a, Result<bool, MailboxError>> {
+        Box::pin(std::future::ready(Ok(false)))
+    }
     /// Writes down a deposit beside a new spool file, durably, before the first frame.
     fn begin<'a>(
         &'a self,
@@ -181,6 +186,11 @@ impl Mailbox {
     /// The owner's own greeting.
     pub async fn greeting(&self) -> Result<Option<PathBuf>, MailboxError> {
         self.backend.greeting(&self.id).await
+    }
+
+    /// Whether the box holds all it may; to be asked before the caller is asked to speak.
+    pub async fn is_full(&self) -> Result<bool, MailboxError> {
+        self.backend.is_full(&self.id).await
     }
 
     /// Records a message for the owner. Owner, caller and time are on disk before the first frame; the answer

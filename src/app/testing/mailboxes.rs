@@ -182,6 +182,10 @@ impl MailboxBackend for MemoryMailboxes {
         ready(self.with(mailbox, |contents| Ok(contents.greeting.clone())))
     }
 
+    fn is_full<'a>(&'a self, mailbox: &'a MailboxId) -> BoxFuture<'a, Result<bool, MailboxError>> {
+        ready(self.with(mailbox, |contents| Ok(contents.full)))
+    }
+
     fn begin<'a>(
         &'a self,
         mailbox: &'a MailboxId,
