@@ -97,6 +97,15 @@ impl Router {
 }
 
 impl Conditions {
+    /// With the patterns of domains in lower case, as [`Router::find`] compares them.
+    #[must_use]
+    pub fn normalized(mut self) -> Self {
+        for pattern in &mut self.domain {
+            pattern.0.make_ascii_lowercase();
+        }
+        self
+    }
+
     fn hold(&self, query: &Query<'_>) -> bool {
         fn any(patterns: &[Glob], text: &str) -> bool {
             patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(text))
@@ -200,4 +209,170 @@ pub fn default_routes() -> Vec<Route> {
     ];
     let number = |(index, (when, target))| Route { index, when, target };
     rules.into_iter().enumerate().map(number).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_fits_the_whole_text() {
+        for (pattern, text, fits) in [
+            ("echo", "echo", true),
+            ("echo", "Echo", false),
+            ("echo", "echo1", false),
+            ("echo", "", false),
+            ("", "", true),
+            ("*", "", true),
+            ("*", "anything", true),
+            ("conference*", "conference", true),
+            ("conference*", "conference42", true),
+            ("conference*", "myconference", false),
+            ("*42", "conference42", true),
+            ("a*b*c", "aXXbYYc", true),
+            ("a*b*c", "aXXbYY", false),
+            ("a*ab", "aab", true),
+            ("1??", "123", true),
+            ("1??", "12", false),
+            ("1??", "1234", false),
+            ("?", "é", true),
+            ("**x", "x", true),
+        ] {
+            assert_eq!(Glob::new(pattern).matches(text), fits, "{pattern} against {text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_of_stars_takes_no_exponential_time() {
+        let pattern = "a*".repeat(60) + "b";
+        assert!(!Glob::new(&pattern).matches(&"a".repeat(2000)));
+    }
+
+    struct Asked {
+        user: &'static str,
+        domain: &'static str,
+        from: &'static str,
+        method: &'static str,
+        source: &'static str,
+        registered: bool,
+        on: Option<Unavailable>,
+    }
+
+    const ASKED: Asked = Asked {
+        user: "bob",
+        domain: "example.org",
+        from: "sip:alice@example.org",
+        method: "INVITE",
+        source: "192.0.2.9",
+        registered: false,
+        on: None,
+    };
+
+    fn holds(when: &Conditions, asked: &Asked) -> bool {
+        let from = asked.from.parse().expect("a URI");
+        let query = Query {
+            user: asked.user,
+            domain: asked.domain,
+            from: &from,
+            method: asked.method,
+            source: asked.source.parse().expect("an address"),
+            registered: asked.registered,
+            on: asked.on,
+        };
+        when.clone().normalized().hold(&query)
+    }
+
+    #[test]
+    fn each_condition_must_hold() {
+        let glob = |pattern: &str| vec![Glob::new(pattern)];
+        let none = Conditions::default;
+        for (name, when, asked, expected) in [
+            ("none", none(), ASKED, true),
+            ("user", Conditions { user: glob("bob"), ..none() }, ASKED, true),
+            ("other user", Conditions { user: glob("carol"), ..none() }, ASKED, false),
+            ("case of users", Conditions { user: glob("Bob"), ..none() }, ASKED, false),
+            ("domain", Conditions { domain: glob("EXAMPLE.org"), ..none() }, ASKED, true),
+            (
+                "case of domains",
+                Conditions { domain: glob("*.org"), ..none() },
+                Asked { domain: "X.ORG", ..ASKED },
+                true,
+            ),
+            ("other domain", Conditions { domain: glob("example.com"), ..none() }, ASKED, false),
+            ("from user", Conditions { from: glob("al*"), ..none() }, ASKED, true),
+            ("from address", Conditions { from: glob("*@Example.org"), ..none() }, ASKED, true),
+            ("from elsewhere", Conditions { from: glob("*@example.com"), ..none() }, ASKED, false),
+            ("method", Conditions { method: glob("INVITE"), ..none() }, ASKED, true),
+            ("other method", Conditions { method: glob("MESSAGE"), ..none() }, ASKED, false),
+            (
+                "source",
+                Conditions { source: vec!["192.0.2.0/24".parse().expect("a block")], ..none() },
+                ASKED,
+                true,
+            ),
+            (
+                "other source",
+                Conditions { source: vec!["10.0.0.0/8".parse().expect("a block")], ..none() },
+                ASKED,
+                false,
+            ),
+            ("unregistered", Conditions { registered: Some(false), ..none() }, ASKED, true),
+            ("registered", Conditions { registered: Some(true), ..none() }, ASKED, false),
+            ("on, before", Conditions { on: vec![Unavailable::Busy], ..none() }, ASKED, false),
+            (
+                "on, after",
+                Conditions { on: vec![Unavailable::Busy], ..none() },
+                Asked { on: Some(Unavailable::Busy), ..ASKED },
+                true,
+            ),
+            (
+                "on, other reason",
+                Conditions { on: vec![Unavailable::Busy], ..none() },
+                Asked { on: Some(Unavailable::Offline), ..ASKED },
+                false,
+            ),
+            ("no on, after", none(), Asked { on: Some(Unavailable::Offline), ..ASKED }, false),
+        ] {
+            assert_eq!(holds(&when, &asked), expected, "{name}");
+        }
+    }
+
+    fn application(user: &str, on: Option<Unavailable>) -> Option<(String, usize)> {
+        let from = "sip:alice@localhost".parse().expect("a URI");
+        let source = "127.0.0.1".parse().expect("an address");
+        let query =
+            Query { user, domain: "localhost", from: &from, method: "INVITE", source, registered: false, on };
+        let router = Router::new(default_routes());
+        router
+            .find(&query)
+            .map(|Route { index, target: Target::App { name, .. }, .. }| (name.clone(), *index))
+    }
+
+    // SER-M9, SEMS-VM-4, SEMS-CF-2
+    #[test]
+    fn the_default_routes_lead_to_the_applications() {
+        let named = |name: &str, index| Some((name.to_owned(), index));
+        assert_eq!(application("echo", None), named("echo", 0));
+        assert_eq!(application("conference", None), named("conference", 1));
+        assert_eq!(application("conference7", None), named("conference", 1));
+        assert_eq!(application("message", None), named("ivr", 2));
+        assert_eq!(application("welcome", None), named("announcement", 3));
+        assert_eq!(application("bob", None), None);
+        for reason in [Unavailable::Offline, Unavailable::Busy, Unavailable::NoAnswer, Unavailable::Declined]
+        {
+            assert_eq!(application("bob", Some(reason)), named("voicemail", 4), "{reason:?}");
+        }
+    }
+
+    // SEMS-X1
+    #[test]
+    fn only_a_trusted_peer_names_the_application() {
+        let uri: Uri = "sip:bob@localhost;app=conference".parse().expect("a URI");
+        let plain: Uri = "sip:bob@localhost".parse().expect("a URI");
+        assert_eq!(asserted_application(true, &uri, Some("voicemail")), Some("conference"));
+        assert_eq!(asserted_application(true, &plain, Some(" voicemail ")), Some("voicemail"));
+        assert_eq!(asserted_application(true, &plain, Some("")), None);
+        assert_eq!(asserted_application(true, &plain, None), None);
+        assert_eq!(asserted_application(false, &uri, Some("voicemail")), None);
+    }
 }

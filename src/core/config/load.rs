@@ -1,10 +1,17 @@
 //! Reading a configuration: file, environment, checks.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use sems_app::Plugin;
+use sems_app::{Params, Plugin};
+use toml::Value;
 
-use super::{Config, ConfigFaults};
+use super::{
+    Config, ConfigFaults, Fault, Place, account,
+    env::Variables,
+    mail, path,
+    read::{Node, Section, Source, Tree},
+    route,
+};
 
 impl Config {
     /// Reads `path` (none: the defaults), overridden by the variables of `env`, and checks all of it. `plugins`
@@ -17,6 +24,215 @@ impl Config {
         env: impl IntoIterator<Item = (String, String)>,
         plugins: &[Plugin],
     ) -> Result<Self, ConfigFaults> {
-        todo!()
+        let text = match path {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(path).map_err(|error| {
+                let place = Place::File(path.to_owned());
+                ConfigFaults(vec![Fault { place, key: String::new(), reason: error.to_string() }])
+            })?,
+        };
+        Self::parse(path, &text, env, plugins)
     }
+
+    /// The same for a text that was read already; `path` is its name, and relative paths start beside it.
+    ///
+    /// # Errors
+    /// Every fault there is.
+    pub fn parse(
+        path: Option<&Path>,
+        text: &str,
+        env: impl IntoIterator<Item = (String, String)>,
+        plugins: &[Plugin],
+    ) -> Result<Self, ConfigFaults> {
+        let mut source = Source::new(path);
+        let mut root = source.parse(text);
+        let mut variables = Variables::new(env);
+        let mut config = Self { file: path.map(Path::to_owned), ..Self::default() };
+        config.read_sections(&mut root, &mut source, &mut variables);
+        config.accounts = account::read(root.remove("account"), &config.server.domains, &mut source);
+        config.routes = route::read(root.remove("route"), plugins, &mut source);
+        config.plugins = read_plugins(root.remove("plugins"), plugins, &mut source, &mut variables);
+        for (key, node) in root {
+            source.fault(node.line, key, "unknown section");
+        }
+        source.faults.extend(variables.finish());
+        let Source { mut faults, warnings, .. } = source;
+        if faults.is_empty() {
+            config.warnings = warnings;
+            return Ok(config);
+        }
+        faults.sort_by_key(|fault| match &fault.place {
+            Place::File(_) => 0,
+            Place::Line(_, line) => *line,
+            Place::Variable(_) => usize::MAX,
+        });
+        Err(ConfigFaults(faults))
+    }
+
+    pub(super) fn read_sections(
+        &mut self,
+        root: &mut BTreeMap<String, Node>,
+        source: &mut Source,
+        variables: &mut Variables,
+    ) {
+        self.read_server(Section::open("server", root, source, variables));
+        self.read_sip(Section::open("sip", root, source, variables));
+        self.read_media(Section::open("media", root, source, variables));
+        self.read_calls(Section::open("calls", root, source, variables));
+        self.read_registrar(Section::open("registrar", root, source, variables));
+        let mut http = Section::open("http", root, source, variables);
+        http.set("listen", &mut self.http.listen, |_| Ok(()));
+        http.finish();
+        let mut store = Section::open("store", root, source, variables);
+        store.set("database", &mut self.store.database, |text| mail::check_database(text));
+        store.set("recordings", &mut self.store.recordings, |text| mail::check_recordings(text));
+        store.finish();
+        let mut section = Section::open("mail", root, source, variables);
+        section.set("transport", &mut self.mail.transport, |text| mail::check_transport(text));
+        section.set("from", &mut self.mail.from, |text| mail::check_address(text));
+        self.mail.password = section.secret("password").map(|given| given.value);
+        section.finish();
+        let mut log = Section::open("log", root, source, variables);
+        log.set("level", &mut self.log.level, |text| check_level(text));
+        log.finish();
+    }
+
+    fn read_server(&mut self, mut section: Section<'_>) {
+        section.set("data_dir", &mut self.server.data_dir, |_| Ok(()));
+        self.server.data_dir = path::beside(self.file.as_deref()).join(&self.server.data_dir);
+        section.set("domains", &mut self.server.domains, |domains| {
+            let legal = |c: char| c.is_ascii_alphanumeric() || "-._[]:".contains(c);
+            match domains.iter().find(|domain| !domain.chars().all(legal)) {
+                Some(domain) => Err(format!("\"{domain}\" is no domain")),
+                None => not_empty(domains),
+            }
+        });
+        self.server.domains.iter_mut().for_each(|domain| domain.make_ascii_lowercase());
+        section.finish();
+    }
+
+    fn read_sip(&mut self, mut section: Section<'_>) {
+        let sip = &mut self.sip;
+        section.set("listen", &mut sip.listen, |listens| {
+            let twice = listens
+                .iter()
+                .enumerate()
+                .find(|(at, listen)| listen.address.port() != 0 && listens[..*at].contains(listen));
+            match twice {
+                Some((_, listen)) => Err(format!("\"{listen}\" stands here twice")),
+                None => not_empty(listens),
+            }
+        });
+        section.set("public_address", &mut sip.public_address, |_| Ok(()));
+        section.set("trusted", &mut sip.trusted, |_| Ok(()));
+        section.set("user_agent", &mut sip.user_agent, |_| Ok(()));
+        section.set("min_session_expires", &mut sip.min_session_expires, |value| {
+            at_least(*value, 90, "RFC 4028 allows nothing below 90s")
+        });
+        let place = section.set("session_expires", &mut sip.session_expires, |_| Ok(()));
+        if !sip.session_expires.is_zero() && sip.session_expires < sip.min_session_expires {
+            section.fault_at(place, "session_expires", "is shorter than sip.min_session_expires");
+        }
+        section.finish();
+    }
+
+    fn read_media(&mut self, mut section: Section<'_>) {
+        let media = &mut self.media;
+        section.set("rtp_ports", &mut media.rtp_ports, |_| Ok(()));
+        section.set("workers", &mut media.workers, |_| Ok(()));
+        section.set("rtp_timeout", &mut media.rtp_timeout, |_| Ok(()));
+        section.set("codecs", &mut media.codecs, |codecs| not_empty(codecs));
+        section.set("language", &mut media.language, |name| {
+            let legal = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+            name.chars().all(legal).then_some(()).ok_or_else(|| format!("\"{name}\" is no language"))
+        });
+        section.set("sounds", &mut media.sounds, |_| Ok(()));
+        section.finish();
+    }
+
+    fn read_calls(&mut self, mut section: Section<'_>) {
+        section.set("ring_timeout", &mut self.calls.ring_timeout, |value| {
+            at_least(*value, 1, "nobody answers in less than 1s")
+        });
+        section.set("max", &mut self.calls.max, |max| {
+            if *max == 0 { Err("0 would refuse every call".to_owned()) } else { Ok(()) }
+        });
+        section.set("per_second", &mut self.calls.per_second, |_| Ok(()));
+        section.finish();
+    }
+
+    fn read_registrar(&mut self, mut section: Section<'_>) {
+        let registrar = &mut self.registrar;
+        section.set("min_expires", &mut registrar.min_expires, |value| {
+            at_least(*value, 1, "a registration lasts at least 1s")
+        });
+        let place = section.set("max_expires", &mut registrar.max_expires, |value| {
+            if value.as_secs() <= u64::from(u32::MAX) { Ok(()) } else { Err("is too long".to_owned()) }
+        });
+        if registrar.max_expires < registrar.min_expires {
+            section.fault_at(place, "max_expires", "is shorter than registrar.min_expires");
+        }
+        section.set("max_contacts", &mut registrar.max_contacts, |max| {
+            if *max == 0 { Err("0 would refuse every registration".to_owned()) } else { Ok(()) }
+        });
+        section.finish();
+    }
+}
+
+fn not_empty<T>(list: &[T]) -> Result<(), String> {
+    if list.is_empty() { Err("is empty".to_owned()) } else { Ok(()) }
+}
+
+fn at_least(value: Duration, seconds: u64, reason: &str) -> Result<(), String> {
+    if value < Duration::from_secs(seconds) { Err(reason.to_owned()) } else { Ok(()) }
+}
+
+fn check_level(text: &str) -> Result<(), String> {
+    let level = |text: &str| {
+        ["off", "error", "warn", "info", "debug", "trace"].iter().any(|l| l.eq_ignore_ascii_case(text))
+    };
+    let fits = |part: &str| match part.split_once('=') {
+        Some((target, name)) => !target.trim().is_empty() && level(name.trim()),
+        None => level(part.trim()),
+    };
+    if text.split(',').all(fits) {
+        return Ok(());
+    }
+    Err(format!(
+        "\"{text}\" is none of error, warn, info, debug, trace, nor directives such as \"info,sems_core=debug\""
+    ))
+}
+
+fn read_plugins(
+    node: Option<Node>,
+    plugins: &[Plugin],
+    source: &mut Source,
+    variables: &mut Variables,
+) -> BTreeMap<String, Params> {
+    let mut tables = BTreeMap::new();
+    match node {
+        None => {}
+        Some(Node { value: Tree::Table(found), .. }) => {
+            for (name, node) in found {
+                let Value::Table(table) = node.plain() else {
+                    source.fault(node.line, format!("plugins.{name}"), "must be a table");
+                    continue;
+                };
+                if !plugins.iter().any(|plugin| plugin.name == name) {
+                    source.warn(node.line, format!("plugins.{name}"), "this plugin is not built in");
+                }
+                tables.insert(name, Params(table));
+            }
+        }
+        Some(Node { line, .. }) => source.fault(line, "plugins", "plugins are written [plugins.<name>]"),
+    }
+    let names: Vec<String> =
+        tables.keys().cloned().chain(plugins.iter().map(|plugin| plugin.name.to_owned())).collect();
+    for name in names {
+        let overrides = variables.plugin(&name);
+        if !overrides.is_empty() {
+            tables.entry(name).or_default().0.extend(overrides);
+        }
+    }
+    tables
 }

@@ -13,6 +13,8 @@ mod path;
 mod read;
 mod route;
 mod setting;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::{

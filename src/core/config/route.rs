@@ -1,1 +1,89 @@
-//! stub
+//! `[[route]]`.
+
+use sems_app::{Params, Plugin};
+use toml::Table;
+
+use super::{
+    read::{Node, Section, Source, Tree},
+    setting::Setting,
+};
+use crate::routing::{Conditions, Route, Target, default_routes};
+
+/// Reads every `[[route]]`; one with a fault is left out.
+pub(super) fn read(node: Option<Node>, plugins: &[Plugin], source: &mut Source) -> Vec<Route> {
+    let Some(node) = node else { return default_routes() };
+    let Tree::Tables(items) = node.value else {
+        source.fault(node.line, "route", "routes are written [[route]]");
+        return Vec::new();
+    };
+    let mut routes = Vec::new();
+    for (index, item) in items.into_iter().enumerate() {
+        let Tree::Table(keys) = item.value else { continue };
+        let (when, name, params) = {
+            let mut section = Section::item("route", item.line, keys, source);
+            let when = conditions(&mut section);
+            let Some(name) = section.take::<String>("app") else {
+                section.fault("app", "a route needs an application");
+                continue;
+            };
+            (when, name, section.rest())
+        };
+        let lines: Vec<(String, usize)> = params.iter().map(|(key, node)| (key.clone(), node.line)).collect();
+        let table: Table = params.iter().map(|(key, node)| (key.clone(), node.plain())).collect();
+        let params = Params(table);
+        check(&name, &params, plugins, &lines, item.line, source);
+        routes.push(Route { index, when, target: Target::App { name: name.value, params } });
+    }
+    routes
+}
+
+fn conditions(section: &mut Section<'_>) -> Conditions {
+    fn list<T: Setting>(section: &mut Section<'_>, key: &str) -> Vec<T> {
+        let Some(given) = section.take::<Vec<T>>(key) else { return Vec::new() };
+        if given.value.is_empty() {
+            // An empty list would silently be no condition at all.
+            section.fault_at(given.place, key, "an empty list never matches; leave the key out to match all");
+        }
+        given.value
+    }
+    Conditions {
+        user: list(section, "user"),
+        domain: list(section, "domain"),
+        from: list(section, "from"),
+        method: list(section, "method"),
+        source: list(section, "source"),
+        registered: section.take("registered").map(|given| given.value),
+        on: list(section, "on"),
+    }
+    .normalized()
+}
+
+fn check(
+    name: &super::read::Given<String>,
+    params: &Params,
+    plugins: &[Plugin],
+    lines: &[(String, usize)],
+    line: usize,
+    source: &mut Source,
+) {
+    let Some(plugin) = plugins.iter().find(|plugin| plugin.name == name.value) else {
+        let reason = format!("the application \"{}\" is not built in: calls to it get 404", name.value);
+        let line = match &name.place {
+            super::Place::Line(_, line) => *line,
+            _ => line,
+        };
+        source.warn(line, "route.app", reason);
+        return;
+    };
+    if let Err(error) = (plugin.check)(params) {
+        // A reader of tables says which key it stumbled over only in its message.
+        let culprit =
+            lines.iter().find(|(key, _)| *key == error.key || error.reason.contains(&format!("`{key}`")));
+        let (key, line) = match culprit {
+            Some((key, line)) => (format!("route.{key}"), *line),
+            None if error.key.is_empty() => ("route".to_owned(), line),
+            None => (format!("route.{}", error.key), line),
+        };
+        source.fault(line, key, error.reason.trim());
+    }
+}
