@@ -67,7 +67,8 @@ pub enum Command {
         path: PathBuf,
         /// How.
         options: RecordOptions,
-        /// Answered when the file is complete and synced. A hang-up is a value here.
+        /// Answered when the file is complete and synced. A hang-up is a value here, and so is every other end of
+        /// the call once the recording has begun (silence on the wire, shutdown): [`EndedBy::HangUp`].
         reply: Reply<Recorded>,
     },
     /// Collect digits, those typed ahead first.

@@ -242,6 +242,12 @@ impl Mailbox {
     }
 }
 
+/// Whether a WAV file holds more than its header.
+fn has_sound(path: &std::path::Path) -> bool {
+    const HEADER: u64 = 44;
+    std::fs::metadata(path).is_ok_and(|file| file.len() > HEADER)
+}
+
 fn deposit(info: &CallInfo, mode: Mode) -> Deposit {
     Deposit {
         caller: info.caller().to_string(),
@@ -315,7 +321,12 @@ impl<'a> IntoFuture for Deposition<'a> {
             match recorded {
                 Ok(Recorded { duration, ended_by, hold }) => Ok(Take { spool, duration, ended_by, hold }),
                 Err(error) => {
-                    mailbox.backend.discard(&mailbox.id, &spool).await?;
+                    // Where the core failed in the middle, what was said stays for the recovery at the next start.
+                    if has_sound(&spool.path) {
+                        tracing::error!(spool = %spool.path.display(), %error, "recording is left to recovery");
+                    } else {
+                        mailbox.backend.discard(&mailbox.id, &spool).await?;
+                    }
                     Err(error)
                 }
             }
