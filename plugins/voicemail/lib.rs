@@ -131,8 +131,8 @@ impl Voicemail {
 
     fn sound(&self, name: &str) -> Prompt {
         match self.host.find(name) {
-            Some(path) => Prompt::file(path),
-            None => Prompt::named(name),
+            Some(path) if path.is_file() => Prompt::file(path),
+            _ => Prompt::named(name),
         }
     }
 }
