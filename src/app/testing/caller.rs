@@ -80,6 +80,11 @@ impl Caller {
         self
     }
 
+    /// What applications get to know of his call.
+    pub fn into_info(self) -> CallInfo {
+        self.info
+    }
+
     fn step(mut self, step: Step) -> Self {
         self.steps.push(step);
         self

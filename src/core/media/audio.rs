@@ -32,7 +32,12 @@ impl Audio {
     pub fn new(samples: Vec<i16>, rate: u32) -> Self {
         let known = RATES.into_iter().find(|known| rate <= *known).unwrap_or(48_000);
         let samples = if rate == known { samples } else { resample(&samples, rate, known) };
-        Self { samples: samples.into(), rate: known, encodings: Default::default(), resampled: Default::default() }
+        Self {
+            samples: samples.into(),
+            rate: known,
+            encodings: Default::default(),
+            resampled: Default::default(),
+        }
     }
 
     /// The samples, at [`rate`](Self::rate).

@@ -22,6 +22,7 @@ mod library;
 pub use audio::Audio;
 pub use engine::{Counters, Engine, EngineConfig, EngineError, PortError, RoomInfo};
 pub use leg::{
-    DIGITS, EVENTS, JoinError, JoinSpec, LegId, LegStats, MediaEvent, MediaLeg, PlayId, PlayOptions, RecordEnd, RecordSpec,
+    DIGITS, EVENTS, JoinError, JoinSpec, LegId, LegStats, MediaEvent, MediaLeg, PlayId, PlayOptions,
+    RecordEnd, RecordSpec,
 };
 pub use library::Library;
