@@ -104,17 +104,17 @@ pub(crate) fn unescape(text: &str) -> String {
     out
 }
 
-/// A quoted-string holding `text`; control characters become spaces.
+/// A quoted-string holding `text`; line breaks become spaces.
 pub(crate) fn quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
         match c {
-            '"' | '\\' => {
+            '\r' | '\n' => out.push(' '),
+            '"' | '\\' | '\0'..='\x08' | '\x0b'..='\x1f' | '\x7f' => {
                 out.push('\\');
                 out.push(c);
             }
-            c if c.is_control() => out.push(' '),
             c => out.push(c),
         }
     }

@@ -40,13 +40,31 @@ number_header!(
     ContentLength: u32
 );
 number_header!(
-    /// How long a registration, subscription or invitation lasts, in seconds (RFC 3261 §20.19).
-    Expires: u32
-);
-number_header!(
     /// The shortest registration or subscription accepted, in seconds (RFC 3261 §20.23).
     MinExpires: u32
 );
+
+/// How long a registration, subscription or invitation lasts, in seconds (RFC 3261 §20.19). A number too large counts
+/// as 2^32 - 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Expires(pub u32);
+
+impl Header for Expires {
+    const NAME: HeaderName = HeaderName::Expires;
+
+    fn parse(value: &Text) -> Result<Self, HeaderError> {
+        if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(HeaderError::malformed(Self::NAME, "is not a number"));
+        }
+        Ok(Self(value.parse().unwrap_or(u32::MAX)))
+    }
+}
+
+impl fmt::Display for Expires {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// When to try again, in seconds; comment and parameters are passed over (RFC 3261 §20.33).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -127,7 +127,7 @@ impl Headers {
         self.has_token(&HeaderName::Supported, option) || self.has_token(&HeaderName::Require, option)
     }
 
-    /// Adds a field at the end. Line breaks and NUL in the value become spaces.
+    /// Adds a field at the end. Line breaks in the value become spaces.
     pub fn push(&mut self, name: HeaderName, value: impl Into<Bytes>) {
         self.0.push(Field { name, value: one_line(value.into()) });
     }
@@ -198,14 +198,26 @@ impl Headers {
     }
 
     /// Adds a field that the parser already found to be one line.
-    pub(crate) fn push_parsed(&mut self, name: HeaderName, value: Bytes) {
-        self.0.push(Field { name, value });
+    pub(crate) fn push_parsed(&mut self, field: Field) {
+        self.0.push(field);
+    }
+
+    /// Whether every element of every field of this name can be read, without keeping them.
+    pub(crate) fn check<T: Header>(&self) -> Result<(), HeaderError> {
+        let name = T::NAME;
+        for value in self.all(&name) {
+            let value = Text::from_lossy(value.clone());
+            for part in grammar::split_unquoted(&value, b',').map(str::trim).filter(|part| !part.is_empty()) {
+                T::parse(&value.slice(part))?;
+            }
+        }
+        Ok(())
     }
 }
 
 /// The value without what would end its line: nobody can smuggle a header in through a value.
 fn one_line(value: Bytes) -> Bytes {
-    let breaks = |b: &u8| matches!(b, b'\r' | b'\n' | 0);
+    let breaks = |b: &u8| matches!(b, b'\r' | b'\n');
     if value.iter().any(breaks) {
         value.iter().map(|b| if breaks(b) { b' ' } else { *b }).collect()
     } else {

@@ -4,6 +4,8 @@ mod headers;
 mod method;
 mod print;
 mod status;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 

@@ -17,7 +17,7 @@ pub(super) fn request(request: &Request) -> Bytes {
 pub(super) fn response(response: &Response) -> Bytes {
     let mut out = buffer(&response.headers, &response.body);
     out.extend_from_slice(format!("SIP/2.0 {} ", response.status).as_bytes());
-    out.extend(response.reason.bytes().map(|b| if matches!(b, b'\r' | b'\n' | 0) { b' ' } else { b }));
+    out.extend(response.reason.bytes().map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { b }));
     out.extend_from_slice(b"\r\n");
     finish(out, &response.headers, &response.body)
 }
