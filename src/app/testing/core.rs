@@ -225,8 +225,8 @@ impl Core {
     pub(super) fn watch_hold(&mut self, released: oneshot::Receiver<()>) {
         let log = self.log.clone();
         self.hold = Some(tokio::spawn(async move {
-            let _ = timeout(HOLD, released).await;
-            log.push(Event::ByeAnswered);
+            let in_time = timeout(HOLD, released).await.is_ok();
+            log.push(if in_time { Event::ByeAnswered } else { Event::ByeOverdue });
         }));
     }
 }

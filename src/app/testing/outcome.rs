@@ -92,6 +92,8 @@ pub enum Event {
     HungUp(Side),
     /// The caller's BYE, held back by a recording, was answered.
     ByeAnswered,
+    /// It was answered before the hold was dropped, as 5 s were over.
+    ByeOverdue,
 }
 
 /// An event with its place in the order of all things.
