@@ -220,10 +220,10 @@ async fn a_route_may_name_the_greeting_the_mailbox_and_the_limit() {
         [("alice", "example.org"), (ALICE, "localhost"), ("sip:alice@example.org", "x.org")]
     {
         let caller = Caller::calling(&format!("sip:record@{domain}"))
-            .params(&format!("mailbox = '{mailbox}'\nmax_duration = '10m'\ngreeting = 'welcome'"));
-        let outcome = voicemail.call(caller.hears_beep().speaks(secs(700))).await;
+            .params(&format!("mailbox = '{mailbox}'\nmax_duration = '1m'\ngreeting = 'welcome'"));
+        let outcome = voicemail.call(caller.hears_beep().speaks(secs(70))).await;
         assert_eq!(outcome.heard(), ["welcome", BEEP, "vm/saved"], "{mailbox}");
-        assert_eq!(recorded(&outcome), (secs(600), EndedBy::Limit));
+        assert_eq!(recorded(&outcome), (secs(60), EndedBy::Limit));
     }
     assert_eq!(host.mailboxes().messages_of(ALICE).len(), 3);
 }
