@@ -258,6 +258,20 @@ async fn a_full_mailbox_says_so_before_anybody_speaks_in_vain() {
     assert_eq!(host.mailboxes().missed_by(ALICE), [BOB]);
 }
 
+// A store that fails must not let the caller believe that he left a message, nor throw away what he said.
+#[tokio::test(start_paused = true)]
+async fn a_failed_commit_is_told_and_the_recording_stays() {
+    let (host, voicemail) = voicemail("");
+    host.mailboxes().fail_commits(Some(MailboxError::Store("database".into())));
+    let outcome = voicemail.call(caller().hears_beep().speaks(secs(5)).presses("#")).await;
+    assert_eq!(outcome.heard().last(), Some(&"vm/failed"));
+    assert!(matches!(outcome.result, Err(CallError::Mailbox(MailboxError::Store(_)))), "{outcome:?}");
+    let outcome = voicemail.call(caller().hears_beep().speaks(secs(5)).hangs_up()).await;
+    assert!(matches!(outcome.result, Err(CallError::Mailbox(_))), "{outcome:?}");
+    assert_eq!(host.mailboxes().unfinished(ALICE), 2, "left to the recovery");
+    assert!(outcome.recordings().iter().all(|(path, ..)| path.exists()));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_cancels_is_a_missed_call() {
     let (host, voicemail) = voicemail("");

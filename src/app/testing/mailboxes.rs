@@ -45,6 +45,7 @@ struct Contents {
 struct State {
     boxes: HashMap<String, Contents>,
     failure: Option<MailboxError>,
+    commit_failure: Option<MailboxError>,
 }
 
 /// Mailboxes in memory, their sounds in a temporary folder. Methods that name a mailbox panic if it is not there.
@@ -98,6 +99,11 @@ impl MemoryMailboxes {
     /// Everything fails with this error from now on; none ends it.
     pub fn fail(&self, error: Option<MailboxError>) {
         self.state().failure = error;
+    }
+
+    /// Only commits fail with this error from now on; none ends it.
+    pub fn fail_commits(&self, error: Option<MailboxError>) {
+        self.state().commit_failure = error;
     }
 
     /// Leaves a message with a sound of this length, received one after the other; its key is returned.
@@ -207,6 +213,9 @@ impl MailboxBackend for MemoryMailboxes {
         spool: &'a Spool,
         duration: Duration,
     ) -> BoxFuture<'a, Result<MessageId, MailboxError>> {
+        if let Some(failure) = self.state().commit_failure.clone() {
+            return ready(Err(failure));
+        }
         ready(self.with(mailbox, |contents| {
             let deposit = contents.spooled.remove(&spool.id).ok_or(MailboxError::NoSuchMessage)?;
             let info = MessageInfo {
