@@ -1,0 +1,247 @@
+"""Loads scripts and runs them; called by the server, never by scripts."""
+
+import ast
+import asyncio
+import ctypes
+import inspect
+import logging
+import os
+import sys
+import threading
+import traceback
+import types
+
+import _ivr
+import ivr
+
+
+class _Log:
+    """Standard output and error of scripts: lines in the server's log."""
+
+    encoding = "utf-8"
+    # A line longer than this is cut: a script that never ends one must not gather it for ever.
+    LONGEST = 4096
+
+    def __init__(self, level):
+        self._level = level
+        self._rest = threading.local()
+
+    def write(self, text):
+        rest = getattr(self._rest, "text", "") + str(text)
+        *lines, rest = rest.split("\n")
+        if len(rest) > self.LONGEST:
+            lines.append(rest)
+            rest = ""
+        self._rest.text = rest
+        for line in lines:
+            if line.strip():
+                _ivr.log(self._level, line[: self.LONGEST])
+        return len(text)
+
+    def flush(self):
+        pass
+
+    def isatty(self):
+        return False
+
+
+class _Handler(logging.Handler):
+    def emit(self, record):
+        _ivr.log(record.levelno, f"{record.name}: {self.format(record)}")
+
+
+sys.stdout = _Log(logging.INFO)
+sys.stderr = _Log(logging.WARNING)
+# The folder of the scripts is the operator's; it may not even be writable.
+sys.dont_write_bytecode = True
+logging.basicConfig(handlers=[_Handler()], level=logging.INFO)
+
+
+def search(folder):
+    """Lets scripts import what lies in the folder."""
+    folder = os.path.abspath(folder)
+    if folder not in sys.path:
+        sys.path.append(folder)
+
+
+# Loading
+
+_loading = {}
+
+
+def load(path):
+    """(kind, object) of a script; the traceback in the place of the kind when it does not load."""
+    path = os.fspath(path)
+    _loading[path] = threading.get_ident()
+    try:
+        return _load(path)
+    except BaseException as error:
+        return (_trace(error, skip=2), None)
+    finally:
+        _loading.pop(path, None)
+
+
+def _load(path):
+    with open(path, "rb") as file:
+        source = file.read()
+    tree = ast.parse(source, path)
+    code = compile(tree, path, "exec")
+    if not any(_defines_serve(node) for node in tree.body):
+        return ("classic", code)
+    name = "ivr_script_" + os.path.basename(path).removesuffix(".py")
+    module = types.ModuleType(name)
+    module.__file__ = path
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        exec(code, module.__dict__)
+        serve = module.serve
+        if not callable(serve):
+            raise TypeError("serve is no function")
+        inspect.signature(serve).bind(None)
+    except BaseException:
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before
+        raise
+    return ("coroutine" if inspect.iscoroutinefunction(serve) else "plain", serve)
+
+
+def _defines_serve(node):
+    match node:
+        case ast.FunctionDef(name="serve") | ast.AsyncFunctionDef(name="serve"):
+            return True
+        case ast.Assign(targets=targets):
+            return any(isinstance(target, ast.Name) and target.id == "serve" for target in targets)
+        case ast.ImportFrom(names=names) | ast.Import(names=names):
+            return any((name.asname or name.name) == "serve" for name in names)
+    return False
+
+
+def stop_loading(path):
+    ident = _loading.get(os.fspath(path))
+    if ident is not None:
+        interrupt(ident)
+
+
+# How scripts end
+
+def _trace(error, skip):
+    """The traceback without the frames of this file at its top."""
+    tb = error.__traceback__
+    for _ in range(skip):
+        if tb is not None and tb.tb_next is not None:
+            tb = tb.tb_next
+    return "".join(traceback.format_exception(type(error), error, tb))
+
+
+def _ended(error):
+    """(kind, traceback, status) of what a script let out."""
+    if error is None:
+        return ("returned", "", 0)
+    if isinstance(error, ivr.HungUp):
+        return ("hung-up", "", 0)
+    if isinstance(error, SystemExit):
+        return ("returned", "", 0)
+    status = error.status if isinstance(error, ivr.CallError) else 500
+    status = status if isinstance(status, int) and 400 <= status <= 699 else 500
+    return ("raised", _trace(error, skip=1), status)
+
+
+# Plain and classic scripts, each on a thread of its own
+
+def run_plain(serve, wire):
+    try:
+        serve(ivr.BlockingIncomingCall(wire))
+    except BaseException as error:
+        return _ended(error)
+    return _ended(None)
+
+
+def run_classic(code, wire, names):
+    caller, callee, messages_path, wav_path = names
+    variables = {
+        "__name__": "__main__",
+        "__builtins__": __builtins__,
+        "__file__": code.co_filename,
+        "os": os,
+        "ivr": ivr,
+        "caller": caller,
+        "callee": callee,
+        "messages_path": messages_path,
+        "wav_path": wav_path,
+        "x": 100,
+    }
+    try:
+        ivr._current.call = ivr.BlockingIncomingCall(wire).answer()
+        exec(code, variables)
+    except BaseException as error:
+        return _ended(error)
+    return _ended(None)
+
+
+# Coroutines, all on one loop
+
+_loops = {}
+
+
+def run(lane):
+    """Runs a loop on this thread until its lane is closed."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    ident = threading.get_ident()
+    _loops[ident] = loop
+    # The loop knows its tasks by weak references only.
+    tasks = set()
+
+    def beat():
+        lane.beat(ident)
+        loop.call_later(lane.beats, beat)
+
+    def gathered():
+        items = lane.take()
+        if items is None:
+            loop.stop()
+            return
+        for item in items:
+            if item[0] < 0:
+                _, serve, wire, number = item
+                task = loop.create_task(_serve(serve, wire, lane, number))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+            else:
+                ivr._deliver(*item)
+
+    loop.add_reader(lane.fileno(), gathered)
+    loop.call_soon(beat)
+    while True:
+        try:
+            loop.run_forever()
+            break
+        except (ivr.TooLong, SystemExit, KeyboardInterrupt):
+            # Meant for a script that had just let go, or raised by one: nothing that ends the others.
+            continue
+    _loops.pop(ident, None)
+
+
+async def _serve(serve, wire, lane, number):
+    try:
+        await serve(ivr.IncomingCall(wire))
+    except BaseException as error:
+        lane.finish(number, *_ended(error))
+    else:
+        lane.finish(number, *_ended(None))
+
+
+def running(ident):
+    """A number for the task that a loop runs now, 0 for none."""
+    loop = _loops.get(ident)
+    task = asyncio.current_task(loop) if loop is not None else None
+    return id(task) if task is not None else 0
+
+
+def interrupt(ident):
+    """Raises TooLong in a thread, when it next runs Python code."""
+    raised = ctypes.py_object(ivr.TooLong)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), raised)
