@@ -104,6 +104,6 @@ mod tests {
     #[test]
     fn the_tests_run_in_the_interpreter_they_were_built_for() {
         Python::initialize();
-        Python::attach(|py| assert_eq!(agree(BUILT_FOR, Python::version_str()), Ok(())));
+        Python::attach(|_| assert_eq!(agree(BUILT_FOR, Python::version_str()), Ok(())));
     }
 }

@@ -138,7 +138,7 @@ impl Attendant {
     async fn perform(&mut self, ask: Ask) -> Outcome {
         match ask {
             Ask::Ringing | Ask::Early | Ask::Answer | Ask::Reject(_) | Ask::Redirect(_) => {
-                self.open(ask).await?
+                self.open(ask).await?;
             }
             Ask::Play { prompt, stop_on, repeat } => {
                 let prompt = self.ground.resolve(prompt);
