@@ -18,33 +18,9 @@ pub(super) fn check_recordings(text: &str) -> Result<(), String> {
     }
 }
 
-/// `file:<path>`, `smtp://[user@]host[:port]`, `smtps://[user@]host[:port]`. The reason never repeats the text:
-/// somebody may have put a password into it.
+/// What the outbox can deliver to. The reason never repeats the text: somebody may have put a password into it.
 pub(super) fn check_transport(text: &str) -> Result<(), String> {
-    let form =
-        || Err("is not of the form \"file:mail\", \"smtp://host:25\" or \"smtps://user@host\"".to_owned());
-    let rest = match text.split_once(':') {
-        Some(("file", path)) if !path.is_empty() => return Ok(()),
-        Some(("smtp" | "smtps", rest)) => rest,
-        _ => return form(),
-    };
-    let Some(authority) = rest.strip_prefix("//") else { return form() };
-    let (user, host) =
-        authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
-    if user.is_some_and(|user| user.contains(':')) {
-        return Err("the password goes into mail.password, not into the address".to_owned());
-    }
-    let bracket = host.rfind(']').map_or(0, |at| at + 1);
-    let (name, port) = match host.get(bracket..).and_then(|rest| rest.rsplit_once(':')) {
-        Some((_, port)) => (host.strip_suffix(port).and_then(|h| h.strip_suffix(':')), Some(port)),
-        None => (Some(host), None),
-    };
-    let port_fits = port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port != 0));
-    let legal = |c: char| c.is_ascii_alphanumeric() || "-._[]:".contains(c);
-    match name {
-        Some(name) if !name.is_empty() && name.chars().all(legal) && port_fits => Ok(()),
-        _ => form(),
-    }
+    text.parse::<sems_store::Transport>().map(drop).map_err(|error| error.to_string())
 }
 
 /// `user@host` or `Name <user@host>`.

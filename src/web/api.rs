@@ -1,0 +1,36 @@
+//! What each path answers.
+
+use axum::{
+    Json,
+    extract::State as Extract,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
+use sems_core::snapshot::{CallSnapshot, RegistrationSnapshot, RoomSnapshot};
+
+use crate::{State, metrics};
+
+/// 200 when new calls are taken, 503 when not: for load balancers and supervisors.
+pub(crate) async fn health(Extract(state): Extract<State>) -> impl IntoResponse {
+    if state.snapshots.ready() {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+    }
+}
+
+pub(crate) async fn metrics(Extract(state): Extract<State>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(&state.snapshots.counters()))
+}
+
+pub(crate) async fn calls(Extract(state): Extract<State>) -> Json<Vec<CallSnapshot>> {
+    Json(state.snapshots.calls())
+}
+
+pub(crate) async fn rooms(Extract(state): Extract<State>) -> Json<Vec<RoomSnapshot>> {
+    Json(state.snapshots.rooms())
+}
+
+pub(crate) async fn registrations(Extract(state): Extract<State>) -> Json<Vec<RegistrationSnapshot>> {
+    Json(state.snapshots.registrations())
+}
