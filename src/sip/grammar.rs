@@ -32,7 +32,7 @@ impl<'a> Iterator for SplitUnquoted<'a> {
 
     fn next(&mut self) -> Option<&'a str> {
         let text = self.rest?;
-        match find_unquoted(text, self.separator) {
+        match find_unquoted(text.as_bytes(), self.separator) {
             Some(at) => {
                 let (part, rest) = text.split_at(at);
                 self.rest = rest.get(1..);
@@ -44,11 +44,11 @@ impl<'a> Iterator for SplitUnquoted<'a> {
 }
 
 /// The position of the first `wanted` (ASCII) outside of quoted strings and angle brackets.
-pub(crate) fn find_unquoted(text: &str, wanted: u8) -> Option<usize> {
+pub(crate) fn find_unquoted(text: &[u8], wanted: u8) -> Option<usize> {
     let mut quoted = false;
     let mut escaped = false;
     let mut angle = false;
-    for (at, b) in text.bytes().enumerate() {
+    for (at, b) in text.iter().copied().enumerate() {
         if quoted {
             match b {
                 _ if escaped => escaped = false,

@@ -256,7 +256,10 @@ fn cut_body(headers: &Headers, body: Bytes) -> Result<Bytes, Fault> {
 
 /// Every list of addresses has to be readable; how many there are is the peer's choice, so nothing is kept.
 fn check_each<T: Header>(headers: &Headers, what: &'static str) -> Result<(), Fault> {
-    headers.check::<T>().map_err(|_| bad(what))
+    match headers.elements::<T>().all(|element| T::parse(&element).is_ok()) {
+        true => Ok(()),
+        false => Err(bad(what)),
+    }
 }
 
 fn check_response(headers: &Headers) -> Result<(), Fault> {
@@ -293,18 +296,33 @@ fn check_request(method: &Method, headers: &Headers) -> Result<(), Fault> {
 
 /// The response to a malformed request, from as much of it as could be read.
 fn reply(status: StatusCode, what: &'static str, headers: &Headers) -> Option<Response> {
-    headers.typed::<header::Via>().ok()?;
     let mut response = Response::new(status);
     if status == StatusCode::BAD_REQUEST {
         response.reason = Text::from(format!("Bad Request ({what})"));
     }
+    push_vias(&mut response.headers, headers)?;
     for field in headers {
-        if matches!(
-            field.name,
-            HeaderName::Via | HeaderName::From | HeaderName::To | HeaderName::CallId | HeaderName::CSeq
-        ) {
+        // Two of them would make the response malformed too.
+        let copied =
+            matches!(field.name, HeaderName::From | HeaderName::To | HeaderName::CallId | HeaderName::CSeq)
+                && !response.headers.has(&field.name);
+        if copied {
             response.headers.push(field.name.clone(), field.value.clone());
         }
     }
     Some(response)
+}
+
+/// Copies the Via values, a malformed one without its parameters; `None` when even that does not tell who sent the
+/// request.
+fn push_vias(to: &mut Headers, from: &Headers) -> Option<()> {
+    for (at, via) in from.elements::<header::Via>().enumerate() {
+        let bare = || via.split(';').next().unwrap_or_default().trim();
+        match header::Via::parse(&via).or_else(|_| header::Via::parse(&via.slice(bare()))) {
+            Ok(via) => to.push_typed(&via),
+            Err(_) if at == 0 => return None,
+            Err(_) => {}
+        }
+    }
+    to.has(&HeaderName::Via).then_some(())
 }

@@ -128,14 +128,14 @@ impl Header for Via {
     fn parse(value: &Text) -> Result<Self, HeaderError> {
         let malformed = |what| HeaderError::malformed(Self::NAME, what);
         let protocol = malformed("does not begin with SIP/2.0/transport");
-        let mut parts = value.splitn(3, '/');
+        // Another version than 2.0 is of the grammar: a request of that version is refused for its start line.
+        let mut parts = value.splitn(3, '/').map(str::trim);
         let (Some(name), Some(version), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(protocol);
         };
-        if !name.trim().eq_ignore_ascii_case("SIP") || version.trim() != "2.0" {
+        if !grammar::is_token(name) || !grammar::is_token(version) {
             return Err(protocol);
         }
-        let rest = rest.trim_start();
         let end = rest.find([' ', '\t']).ok_or(malformed("has no sent-by"))?;
         let (transport, rest) = rest.split_at(end);
         let transport = Transport::parse(&value.slice(transport)).ok_or(protocol)?;

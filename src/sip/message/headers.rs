@@ -93,19 +93,10 @@ impl Headers {
     /// All elements of all fields, lists taken apart at their commas. Empty elements are passed over (RFC 3261
     /// §7.3.1 does not allow them, deployed peers send them). Stops at the first malformed one.
     pub fn list<T: Header>(&self) -> Result<Vec<T>, HeaderError> {
-        let name = T::NAME;
-        let mut out = Vec::new();
-        for value in self.all(&name) {
-            let value = Text::from_lossy(value.clone());
-            if T::ARITY == Arity::List {
-                for part in grammar::split_unquoted(&value, b',').map(str::trim).filter(|p| !p.is_empty()) {
-                    out.push(T::parse(&value.slice(part))?);
-                }
-            } else {
-                out.push(T::parse(&value)?);
-            }
+        if T::ARITY == Arity::List {
+            return self.elements::<T>().map(|element| T::parse(&element)).collect();
         }
-        Ok(out)
+        self.all(&T::NAME).map(|value| T::parse(&Text::from_lossy(value.clone()))).collect()
     }
 
     /// The tokens of a list such as Supported, Require or Allow, of all its fields.
@@ -185,7 +176,7 @@ impl Headers {
         let mut value = header.to_string().into_bytes();
         if T::ARITY == Arity::List {
             let text = Text::from_lossy(field.value.clone());
-            if let Some(at) = grammar::find_unquoted(&text, b',') {
+            if let Some(at) = grammar::find_unquoted(text.as_bytes(), b',') {
                 value.extend_from_slice(text.as_bytes().get(at..).unwrap_or_default());
             }
         }
@@ -202,16 +193,24 @@ impl Headers {
         self.0.push(field);
     }
 
-    /// Whether every element of every field of this name can be read, without keeping them.
-    pub(crate) fn check<T: Header>(&self) -> Result<(), HeaderError> {
+    /// The elements of all fields of a list header, unread; empty ones are passed over.
+    pub(crate) fn elements<T: Header>(&self) -> impl Iterator<Item = Text> {
         let name = T::NAME;
-        for value in self.all(&name) {
-            let value = Text::from_lossy(value.clone());
-            for part in grammar::split_unquoted(&value, b',').map(str::trim).filter(|part| !part.is_empty()) {
-                T::parse(&value.slice(part))?;
-            }
-        }
-        Ok(())
+        self.0.iter().filter(move |field| field.name == name).flat_map(|field| {
+            let mut rest: &[u8] = &field.value;
+            std::iter::from_fn(move || {
+                while !rest.is_empty() {
+                    let end = grammar::find_unquoted(rest, b',').unwrap_or(rest.len());
+                    let (element, tail) = rest.split_at(end);
+                    rest = tail.get(1..).unwrap_or_default();
+                    let element = element.trim_ascii();
+                    if !element.is_empty() {
+                        return Some(Text::from_lossy(field.value.slice_ref(element)));
+                    }
+                }
+                None
+            })
+        })
     }
 }
 

@@ -107,9 +107,6 @@ fn a_malformed_request_is_answered_with_its_status_and_its_headers() {
                 assert_eq!(reply.status.code(), status, "{to}");
                 assert_eq!(reply.headers.list::<Via>().unwrap().len(), 2, "{to}");
                 assert_eq!(reply.call_id().unwrap().0, "a84b4c76e66710@pc33.example.com");
-                assert!(
-                    read(std::str::from_utf8(&reply.to_bytes()).unwrap()).is_ok() || !to.starts_with("CSeq")
-                );
             }
         }
     }

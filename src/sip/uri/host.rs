@@ -22,7 +22,9 @@ impl Host {
     pub fn parse(text: &Text) -> Result<Self, &'static str> {
         if let Some(inner) = text.strip_prefix('[') {
             let inner = inner.strip_suffix(']').ok_or("IPv6 address without closing bracket")?;
-            return inner.parse().map(Self::V6).map_err(|_| "not an IPv6 address");
+            // The grammar of RFC 3261 allowed three colons before an embedded IPv4 address (RFC 5118 §4.10).
+            let address = inner.parse().or_else(|_| inner.replacen(":::", "::", 1).parse());
+            return address.map(Self::V6).map_err(|_| "not an IPv6 address");
         }
         if text.as_bytes().first().is_some_and(u8::is_ascii_digit)
             && let Ok(address) = text.parse()

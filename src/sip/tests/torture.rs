@@ -1,0 +1,220 @@
+//! The messages of RFC 4475 and RFC 5118, each with what is to be made of it. SEMS-SIP torture corpus: a file that is
+//! not in the table fails the test, so nothing is left out silently.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use bytes::Bytes;
+use sems_sip::header::{Contact, MaxForwards, RecordRoute, Route, Via};
+use sems_sip::{Headers, Message, Uri};
+use verdict::*;
+
+mod verdict {
+    /// What the parser has to make of a message.
+    #[derive(Clone, Copy, Debug)]
+    pub enum Verdict {
+        /// It is read, and so are all its typed headers.
+        Accept,
+        /// It is refused, and answered with this status.
+        Refuse(u16),
+        /// It is refused, and not answered.
+        Silence,
+    }
+    pub use Verdict::*;
+}
+
+const TABLE: &[(&str, Verdict)] = &[
+    // RFC 4475 §3.1.1, valid
+    ("wsinv", Accept),
+    ("intmeth", Accept),
+    ("esc01", Accept),
+    ("escnull", Accept),
+    ("esc02", Accept),
+    ("lwsdisp", Accept),
+    ("longreq", Accept),
+    ("dblreq", Accept),
+    ("semiuri", Accept),
+    ("transports", Accept),
+    ("unreason", Accept),
+    ("noreason", Accept),
+    // §3.1.2, invalid
+    ("badinv01", Refuse(400)),
+    ("clerr", Refuse(400)),
+    ("ncl", Refuse(400)),
+    ("scalar02", Refuse(400)),
+    ("scalarlg", Silence),
+    ("quotbal", Refuse(400)),
+    ("ltgtruri", Refuse(400)),
+    ("lwsruri", Refuse(400)),
+    ("lwsstart", Refuse(400)),
+    ("trws", Refuse(400)),
+    ("escruri", Refuse(400)),
+    ("baddate", Refuse(400)),
+    ("regbadct", Refuse(400)),
+    ("badaspec", Refuse(400)),
+    ("baddn", Refuse(400)),
+    ("badvers", Refuse(505)),
+    ("mismatch01", Refuse(400)),
+    ("mismatch02", Refuse(400)),
+    ("bigcode", Silence),
+    // §3.2 to §3.4: well-formed, or refused above the parser
+    ("badbranch", Accept),
+    ("insuf", Refuse(400)),
+    ("unkscm", Accept),
+    ("novelsc", Accept),
+    ("unksm2", Accept),
+    ("bext01", Accept),
+    ("invut", Accept),
+    ("regaut01", Accept),
+    ("multi01", Refuse(400)),
+    ("mcl01", Refuse(400)),
+    ("bcast", Accept),
+    ("zeromf", Accept),
+    ("cparam01", Accept),
+    ("cparam02", Accept),
+    ("regescrt", Accept),
+    ("sdp01", Accept),
+    ("inv2543", Accept),
+    // RFC 5118 §4
+    ("v6-good", Accept),
+    ("v6-bad", Refuse(400)),
+    ("port-ambiguous", Accept),
+    ("port-unambiguous", Accept),
+    ("via-received-param-with-delim", Accept),
+    ("via-received-param-no-delim", Accept),
+    ("ipv6-in-sdp", Accept),
+    ("mult-ip-in-header", Accept),
+    ("mult-ip-in-sdp", Accept),
+    ("ipv4-mapped-ipv6", Accept),
+    ("ipv6-correct-abnf-2-colons", Accept),
+    ("ipv6-bug-abnf-3-colons", Accept),
+];
+
+fn directory() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/torture")
+}
+
+fn load(name: &str) -> Bytes {
+    Bytes::from(std::fs::read(directory().join(format!("{name}.sip"))).expect(name))
+}
+
+fn accepted(name: &str) -> Message {
+    Message::parse(load(name)).unwrap_or_else(|refused| panic!("{name}: {refused}"))
+}
+
+fn all_typed_headers_read(headers: &Headers) {
+    assert!(!headers.list::<Via>().unwrap().is_empty());
+    headers.list::<Contact>().unwrap();
+    headers.list::<Route>().unwrap();
+    headers.list::<RecordRoute>().unwrap();
+    headers.optional::<MaxForwards>().unwrap();
+}
+
+#[test]
+fn every_message_gets_its_verdict() {
+    for (name, verdict) in TABLE {
+        match (Message::parse(load(name)), verdict) {
+            (Ok(message), Accept) => {
+                all_typed_headers_read(message.headers());
+                // What is printed is read to the same again.
+                let printed = message.to_bytes();
+                let again = Message::parse(printed.clone()).unwrap_or_else(|e| panic!("{name} printed: {e}"));
+                assert_eq!(again.to_bytes(), printed, "{name}");
+                if let Message::Request(request) = message {
+                    let response = request.response(sems_sip::StatusCode::OK, Some("tag1"));
+                    assert!(Message::parse(response.to_bytes()).is_ok(), "{name}: its response");
+                }
+            }
+            (Err(refused), Refuse(status)) => {
+                let reply = refused.reply().unwrap_or_else(|| panic!("{name} was met with silence"));
+                assert_eq!(reply.status.code(), *status, "{name}: {refused}");
+                assert!(reply.headers.top_is_via(), "{name}");
+            }
+            (Err(refused), Silence) => assert!(refused.reply().is_none(), "{name}"),
+            (result, _) => panic!("{name}: {verdict:?} expected, {result:?}"),
+        }
+    }
+}
+
+/// Whether a response can find its way back.
+trait TopIsVia {
+    fn top_is_via(&self) -> bool;
+}
+
+impl TopIsVia for Headers {
+    fn top_is_via(&self) -> bool {
+        self.typed::<Via>().is_ok()
+    }
+}
+
+#[test]
+fn every_file_is_in_the_table() {
+    let files: BTreeSet<String> = std::fs::read_dir(directory())
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    let table: BTreeSet<String> = TABLE.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(files, table);
+}
+
+#[test]
+fn the_tortuous_invite_means_what_it_says() {
+    let Message::Request(invite) = accepted("wsinv") else { panic!() };
+    let vias: Vec<Via> = invite.headers.list().unwrap();
+    let branches: Vec<_> = vias.iter().map(|via| via.branch().unwrap()).collect();
+    assert_eq!(branches, ["390skdjuw", "z9hG4bK9ikj8", "z9hG4bK30239"]);
+    assert_eq!(invite.from().unwrap().name.as_deref(), Some("J Rosenberg \\\""));
+    assert_eq!(invite.from().unwrap().tag(), Some("98asjd8"));
+    assert_eq!(invite.cseq().unwrap().number, 9);
+    assert_eq!(invite.headers.typed::<MaxForwards>().unwrap().0, 68);
+    assert_eq!(invite.body.len(), 150);
+    let contact: Contact = invite.headers.typed().unwrap();
+    assert_eq!((contact.q(), contact.address().unwrap().params.get("newparam")), (330, Some("newvalue")));
+}
+
+#[test]
+fn escapes_are_decoded_only_on_demand() {
+    let Message::Request(invite) = accepted("esc01") else { panic!() };
+    assert_eq!(invite.uri.user().unwrap(), "sips:user@example.com");
+    assert_eq!(invite.uri.to_string(), "sip:sips%3Auser%40example.com@example.net");
+    let same: Uri = "sip:user@example.com".parse().unwrap();
+    assert!(invite.to().unwrap().uri.is_equivalent(&same));
+    let Message::Request(register) = accepted("escnull") else { panic!() };
+    let users: Vec<_> = register.headers.list::<Contact>().unwrap();
+    assert_eq!(users[1].uri().unwrap().user().unwrap(), "\0\0");
+    let Message::Request(other) = accepted("esc02") else { panic!() };
+    assert_eq!(other.method.as_str(), "RE%47IST%45R");
+    assert_eq!(other.headers.list::<Contact>().unwrap().len(), 2);
+}
+
+#[test]
+fn control_characters_in_a_quoted_name_survive() {
+    let Message::Request(request) = accepted("intmeth") else { panic!() };
+    let to = request.to().unwrap();
+    assert_eq!(to.name.as_deref(), Some("BEL:\u{7} NUL:\0 DEL:\u{7f}"));
+    let response = request.response(sems_sip::StatusCode::OK, Some("t"));
+    assert_eq!(response.to().unwrap().name, to.name);
+}
+
+#[test]
+fn an_unknown_scheme_is_kept_for_a_416() {
+    for (name, scheme) in [("unkscm", "nobodyKnowsThisScheme"), ("novelsc", "soap.beep")] {
+        let Message::Request(request) = accepted(name) else { panic!() };
+        assert_eq!(request.uri.scheme(), scheme);
+    }
+}
+
+#[test]
+fn an_ambiguous_port_belongs_to_the_address() {
+    let Message::Request(request) = accepted("port-ambiguous") else { panic!() };
+    assert_eq!(
+        (request.uri.host().unwrap().to_string().as_str(), request.uri.port()),
+        ("[2001:db8::10:5070]", None)
+    );
+    let Message::Request(request) = accepted("port-unambiguous") else { panic!() };
+    assert_eq!(request.uri.port(), Some(5070));
+    for name in ["via-received-param-with-delim", "via-received-param-no-delim"] {
+        let Message::Request(request) = accepted(name) else { panic!() };
+        assert_eq!(request.top_via().unwrap().received(), Some("2001:db8::9:255".parse().unwrap()));
+    }
+}
