@@ -1,10 +1,10 @@
 //! Twenty milliseconds of sound.
 
 /// The longest frame, in samples: 20 ms at 48 kHz.
-pub const MAX_SAMPLES: usize = 960;
+pub(crate) const MAX_SAMPLES: usize = 960;
 
 /// Frames per second.
-pub const PER_SECOND: u32 = 50;
+pub(crate) const PER_SECOND: u32 = 50;
 
 /// 20 ms of mono 16-bit samples at 8, 16 or 48 kHz, without heap.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ pub use prompt::{EncodedPrompt, encode_prompt};
 use crate::OpusParameters;
 
 /// The most samples one packet may decode to: 120 ms at 48 kHz (the longest Opus packet, RFC 6716).
-pub const MAX_PACKET_SAMPLES: usize = 5760;
+pub(crate) const MAX_PACKET_SAMPLES: usize = 5760;
 
 /// The longest payload we write: 60 ms of G.711 are 480 bytes, an Opus packet has at most 1,275.
 pub const MAX_PAYLOAD: usize = 1275;
@@ -191,13 +191,18 @@ impl Decoder {
             DecoderState::Stateless | DecoderState::G722(_) => false,
         }
     }
+}
 
-    /// How many samples a payload has, without decoding it; 0 for a broken one.
-    pub fn payload_samples(&self, payload: &[u8]) -> usize {
-        match self.kind {
-            CodecKind::Pcmu | CodecKind::Pcma => payload.len(),
-            CodecKind::G722 => payload.len() * 2,
-            CodecKind::Opus => opus::payload_samples(payload),
-        }
+/// How many samples a payload has, without decoding it; 0 for a broken one.
+pub fn packet_samples(kind: CodecKind, payload: &[u8]) -> usize {
+    match kind {
+        CodecKind::Pcmu | CodecKind::Pcma => payload.len(),
+        CodecKind::G722 => payload.len() * 2,
+        CodecKind::Opus => opus::payload_samples(payload),
     }
+}
+
+/// The most samples that one packet of a codec may have: 120 ms.
+pub const fn longest_packet(kind: CodecKind) -> usize {
+    kind.sample_rate() as usize / 1000 * 120
 }
