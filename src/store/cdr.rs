@@ -2,7 +2,15 @@
 
 use std::time::SystemTime;
 
-use crate::{Store, StoreError};
+use sqlx::{Row as _, sqlite::SqliteRow};
+
+use crate::{
+    Store, StoreError,
+    value::{clean, mailbox_key, millis, time},
+};
+
+/// Characters kept of what a peer chose; its messages may be 64 KiB.
+const MOST: usize = 512;
 
 /// What is kept of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,22 +54,78 @@ pub struct MissedCall {
 
 impl Store {
     /// Writes a call record; one of the same id is replaced.
-    pub async fn write_cdr(&self, _cdr: &Cdr) -> Result<(), StoreError> {
-        todo!()
+    pub async fn write_cdr(&self, cdr: &Cdr) -> Result<(), StoreError> {
+        let mut transaction = self.write().await?;
+        sqlx::query("DELETE FROM cdr WHERE id = $1").bind(&cdr.id).execute(&mut *transaction).await?;
+        sqlx::query(
+            "INSERT INTO cdr (id, sip_call_id, from_uri, to_uri, application, source, started, answered, ended, \
+             status, ended_by, codec) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        )
+        .bind(&cdr.id)
+        .bind(clean(&cdr.sip_call_id, MOST))
+        .bind(clean(&cdr.from, MOST))
+        .bind(clean(&cdr.to, MOST))
+        .bind(&cdr.application)
+        .bind(&cdr.source)
+        .bind(millis(cdr.started))
+        .bind(cdr.answered.map(millis))
+        .bind(millis(cdr.ended))
+        .bind(i64::from(cdr.status))
+        .bind(&cdr.ended_by)
+        .bind(&cdr.codec)
+        .execute(&mut *transaction)
+        .await?;
+        Ok(transaction.commit().await?)
     }
 
     /// The latest call records, latest first.
-    pub async fn cdrs(&self, _limit: u32) -> Result<Vec<Cdr>, StoreError> {
-        todo!()
+    pub async fn cdrs(&self, limit: u32) -> Result<Vec<Cdr>, StoreError> {
+        let rows = sqlx::query("SELECT * FROM cdr ORDER BY ended DESC, id DESC LIMIT $1")
+            .bind(i64::from(limit))
+            .fetch_all(self.reader())
+            .await?;
+        rows.iter().map(read).collect()
     }
 
     /// The latest missed calls of an account, latest first.
     pub async fn missed_calls(
         &self,
-        _user: &str,
-        _domain: &str,
-        _limit: u32,
+        user: &str,
+        domain: &str,
+        limit: u32,
     ) -> Result<Vec<MissedCall>, StoreError> {
-        todo!()
+        let rows = sqlx::query(
+            "SELECT caller, caller_name, received FROM missed_call WHERE mailbox = $1 \
+             ORDER BY received DESC, id DESC LIMIT $2",
+        )
+        .bind(mailbox_key(user, domain))
+        .bind(i64::from(limit))
+        .fetch_all(self.reader())
+        .await?;
+        let missed = |row: &SqliteRow| {
+            Ok(MissedCall {
+                caller: row.try_get("caller")?,
+                caller_name: row.try_get("caller_name")?,
+                received: time(row.try_get("received")?),
+            })
+        };
+        rows.iter().map(missed).collect()
     }
+}
+
+fn read(row: &SqliteRow) -> Result<Cdr, StoreError> {
+    Ok(Cdr {
+        id: row.try_get("id")?,
+        sip_call_id: row.try_get("sip_call_id")?,
+        from: row.try_get("from_uri")?,
+        to: row.try_get("to_uri")?,
+        application: row.try_get("application")?,
+        source: row.try_get("source")?,
+        started: time(row.try_get("started")?),
+        answered: row.try_get::<Option<i64>, _>("answered")?.map(time),
+        ended: time(row.try_get("ended")?),
+        status: u16::try_from(row.try_get::<i64, _>("status")?).unwrap_or(0),
+        ended_by: row.try_get("ended_by")?,
+        codec: row.try_get("codec")?,
+    })
 }

@@ -27,11 +27,18 @@ mod binding;
 mod cdr;
 mod clock;
 mod config;
+mod date;
 mod error;
+mod mail;
 mod mailbox;
+mod message;
 mod outbox;
+mod pin;
 mod recover;
+mod spool;
 mod store;
+mod value;
+mod wav;
 
 pub use account::{Account, AccountSeed};
 pub use binding::Binding;
