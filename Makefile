@@ -1,0 +1,47 @@
+# make run · make test · make check · make bench: each installs the Debian packages it misses, then does it.
+
+CARGO ?= cargo
+CONFIG ?= sems.toml
+
+.PHONY: run build test check bench sounds
+
+# Build and serve; the first start makes demo accounts and says what to dial.
+run: build
+	$(CARGO) run --quiet --release -- serve --config $(CONFIG)
+
+build:
+	@tests/install.sh build
+	$(CARGO) build --release
+
+# Everything: units, documentation, loopback and black-box tests.
+test:
+	@tests/install.sh build test
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		echo $(CARGO) nextest run --workspace; $(CARGO) nextest run --workspace; \
+	else \
+		echo $(CARGO) test --workspace --all-targets; $(CARGO) test --workspace --all-targets; \
+	fi
+	$(CARGO) test --workspace --doc
+
+# What must hold before a merge.
+check:
+	@tests/install.sh build
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	$(CARGO) test --workspace --lib --bins
+	$(CARGO) test --test layers
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+		echo $(CARGO) deny check; $(CARGO) deny check; \
+	else \
+		echo "cargo-deny is not installed: licences and advisories are not checked"; \
+	fi
+
+bench:
+	@tests/install.sh build
+	$(CARGO) bench --workspace --benches
+
+# The prompts are in the tree; this makes them anew.
+sounds:
+	@tests/install.sh sounds
+	sounds/make.sh
