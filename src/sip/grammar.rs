@@ -147,11 +147,10 @@ pub(crate) fn check_params(text: &str) -> Result<(), &'static str> {
             return Err("parameter name is not a token");
         }
         match value {
-            Some(v) if v.starts_with('"') => {
-                if quoted_len(v) != Some(v.len()) {
-                    return Err("unbalanced quote in a parameter");
-                }
-            }
+            Some(v) if v.starts_with('"') => match quoted_len(v) {
+                Some(len) if len == v.len() => {}
+                _ => return Err("unbalanced quote in a parameter"),
+            },
             Some(v) if v.is_empty() || !v.bytes().all(is_generic_value_char) => {
                 return Err("parameter value is neither token, host nor quoted string");
             }

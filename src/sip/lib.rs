@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+#[cfg(feature = "rsip")]
+pub mod compat_rsip;
 pub mod endpoint;
 pub mod flow;
 pub mod framing;

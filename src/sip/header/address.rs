@@ -217,6 +217,10 @@ impl HistoryInfo {
 
 /// Where to reach someone directly, or `*` for all bindings (RFC 3261 §20.10).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every contact is an address; a box would cost each an allocation"
+)]
 pub enum Contact {
     /// `*`: only in a REGISTER that removes all bindings.
     All,

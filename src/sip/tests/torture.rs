@@ -103,11 +103,11 @@ fn accepted(name: &str) -> Message {
 }
 
 fn all_typed_headers_read(headers: &Headers) {
-    assert!(!headers.list::<Via>().unwrap().is_empty());
-    headers.list::<Contact>().unwrap();
-    headers.list::<Route>().unwrap();
-    headers.list::<RecordRoute>().unwrap();
-    headers.optional::<MaxForwards>().unwrap();
+    assert!(headers.list::<Via>().is_ok_and(|vias| !vias.is_empty()));
+    assert!(headers.list::<Contact>().is_ok());
+    assert!(headers.list::<Route>().is_ok());
+    assert!(headers.list::<RecordRoute>().is_ok());
+    assert!(headers.optional::<MaxForwards>().is_ok());
 }
 
 #[test]
