@@ -409,3 +409,60 @@ fn reports_tell_loss_and_round_trip() {
     b.handle_rtcp(now, phone(), &out[..len]);
     assert!(std::iter::from_fn(|| b.poll_event()).any(|e| e == SessionEvent::Bye));
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        failure_persistence: None,
+        ..proptest::prelude::ProptestConfig::with_cases(128)
+    })]
+
+    /// Whatever arrives, nothing panics, and each tick gives 20 ms.
+    #[test]
+    fn no_packets_panic(
+        codec in 0..4usize,
+        packets in proptest::collection::vec(
+            (0..8u8, proptest::prelude::any::<u16>(), proptest::prelude::any::<u32>(),
+             proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)),
+            1..80,
+        ),
+    ) {
+        let codec = CodecKind::ALL[codec];
+        let mut agreed = negotiated(codec, 20);
+        agreed.receive.push((111, CodecKind::G722));
+        agreed.receive.push((112, CodecKind::Opus));
+        agreed.dtmf_receive.clear();
+        agreed.dtmf_receive.push((101, 8000));
+        let mut session = Session::new(1, &agreed);
+        let (now, mut frame, mut out) = (start(), Frame::default(), [0; 1500]);
+        for (i, (kind, number, word, bytes)) in packets.iter().enumerate() {
+            let at = now + Duration::from_millis(i as u64 * 7);
+            let payload_type = [agreed.payload_type, 101, 111, 112, 13, 101, 0, 77][usize::from(*kind)];
+            let sequence = if number % 3 == 0 { *number } else { i as u16 };
+            let timestamp = if number % 5 == 0 { *word } else { i as u32 * 160 };
+            let mut packet = vec![0x80, payload_type];
+            packet.extend(sequence.to_be_bytes());
+            packet.extend(timestamp.to_be_bytes());
+            packet.extend(7u32.to_be_bytes());
+            packet.extend(bytes);
+            session.handle_rtp(at, phone(), &packet);
+            session.handle_rtp(at, phone(), bytes);
+            session.handle_rtcp(at, phone(), bytes);
+            let _ = session.view(&packet);
+            match number % 4 {
+                0 => drop(session.echo(at, &mut out)),
+                1 => {
+                    if let Some(payload) = session.pull_payload(at) {
+                        assert!(payload.bytes.len() <= 1500);
+                    }
+                }
+                _ => {
+                    session.pull(at, &mut frame);
+                    assert_eq!(frame.samples().len(), frame.rate() as usize / 50);
+                }
+            }
+            session.push(at, &frame, &mut out);
+            session.rtcp(at, &mut out);
+        }
+        let _ = session.stats();
+    }
+}
