@@ -1,0 +1,230 @@
+//! TCP connections: a reader and a writer task each, the table of them with the signalling task.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use bytes::{Bytes, BytesMut};
+use sems_sip::{
+    Flow, Transport,
+    framing::{Framed, Framer},
+};
+use socket2::{Protocol, Type};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::mpsc,
+    time::timeout,
+};
+
+use super::{Listener, bind};
+
+/// Messages of all connections on their way to the signalling task: some milliseconds of work for it. Beyond
+/// it the readers wait, and TCP holds the peers back.
+pub(crate) const EVENTS: usize = 1024;
+/// Messages waiting for one peer to read them. One that reads nothing for so many is gone.
+const UNSENT: usize = 256;
+/// Connections at once, all peers together; a later one is closed at once.
+const CONNECTIONS: usize = 20_000;
+/// How long a connection attempt may take: below Timer B, so that the transaction still hears of it.
+const CONNECT: Duration = Duration::from_secs(8);
+/// A connection on which nothing came for this long is closed: above the longest registration.
+const IDLE: Duration = Duration::from_secs(2 * 3600);
+/// A connection that has not completed its first message by then is closed.
+const FIRST: Duration = Duration::from_secs(30);
+/// How long a blocked write may last.
+const WRITE: Duration = Duration::from_secs(10);
+
+/// What a connection tells the signalling task.
+#[derive(Debug)]
+pub(crate) enum StreamEvent {
+    /// It is open; messages go to `writer`.
+    Opened { flow: Flow, writer: mpsc::Sender<Bytes> },
+    /// A whole message.
+    Message { flow: Flow, bytes: Bytes },
+    /// It is closed.
+    Closed { flow: Flow },
+}
+
+/// The open connections, by flow.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    open: HashMap<Flow, mpsc::Sender<Bytes>>,
+    events: mpsc::Sender<StreamEvent>,
+}
+
+impl Streams {
+    pub(crate) fn new(events: mpsc::Sender<StreamEvent>) -> Self {
+        Self { open: HashMap::new(), events }
+    }
+
+    pub(crate) fn opened(&mut self, flow: Flow, writer: mpsc::Sender<Bytes>) {
+        if self.open.len() < CONNECTIONS {
+            self.open.insert(flow, writer);
+        }
+    }
+
+    pub(crate) fn closed(&mut self, flow: &Flow) {
+        if self.open.get(flow).is_some_and(mpsc::Sender::is_closed) {
+            self.open.remove(flow);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    pub(crate) fn is_open(&self, flow: &Flow) -> bool {
+        self.open.contains_key(flow)
+    }
+
+    /// Sends on the flow's connection, opening one where there is none.
+    ///
+    /// # Errors
+    /// The peer does not read, or there are too many connections.
+    pub(crate) fn send(&mut self, flow: &Flow, bytes: Bytes) -> io::Result<()> {
+        if let Some(writer) = self.open.get(flow) {
+            match writer.try_send(bytes) {
+                Ok(()) => return Ok(()),
+                Err(mpsc::error::TrySendError::Full(_)) => {
+                    self.open.remove(flow);
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                Err(mpsc::error::TrySendError::Closed(bytes)) => return self.connect(flow, bytes),
+            }
+        }
+        self.connect(flow, bytes)
+    }
+
+    fn connect(&mut self, flow: &Flow, first: Bytes) -> io::Result<()> {
+        if self.open.len() >= CONNECTIONS {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let (writer, unsent) = mpsc::channel(UNSENT);
+        // The channel is new and has room.
+        let _ = writer.try_send(first);
+        self.open.insert(flow.clone(), writer.clone());
+        tokio::spawn(open(flow.clone(), writer, unsent, self.events.clone()));
+        Ok(())
+    }
+}
+
+/// Binds a TCP listener and accepts from it until the receiver of `events` is gone.
+pub(crate) fn listen(address: SocketAddr, events: mpsc::Sender<StreamEvent>) -> io::Result<Listener> {
+    let listener = TcpListener::from_std(bind(address, Type::STREAM, Protocol::TCP)?.into())?;
+    let address = listener.local_addr()?;
+    tokio::spawn(accept(listener, events));
+    Ok(Listener { transport: Transport::Tcp, address })
+}
+
+async fn accept(listener: TcpListener, events: mpsc::Sender<StreamEvent>) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = events.closed() => return,
+        };
+        match accepted {
+            Ok((stream, remote)) => {
+                let Ok(local) = stream.local_addr() else { continue };
+                let flow = Flow { transport: Transport::Tcp, local, remote };
+                let (writer, unsent) = mpsc::channel(UNSENT);
+                let opened = StreamEvent::Opened { flow: flow.clone(), writer: writer.clone() };
+                if events.send(opened).await.is_err() {
+                    return;
+                }
+                tokio::spawn(run(stream, flow, writer, unsent, events.clone()));
+            }
+            Err(error) => {
+                // Out of descriptors, mostly: waiting a little is all that helps.
+                tracing::warn!(%error, "a TCP connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn open(
+    flow: Flow,
+    pong: mpsc::Sender<Bytes>,
+    unsent: mpsc::Receiver<Bytes>,
+    events: mpsc::Sender<StreamEvent>,
+) {
+    match timeout(CONNECT, TcpStream::connect(flow.remote)).await {
+        Ok(Ok(stream)) => run(stream, flow, pong, unsent, events).await,
+        _ => {
+            drop(unsent);
+            let _ = events.send(StreamEvent::Closed { flow }).await;
+        }
+    }
+}
+
+async fn run(
+    stream: TcpStream,
+    flow: Flow,
+    pong: mpsc::Sender<Bytes>,
+    unsent: mpsc::Receiver<Bytes>,
+    events: mpsc::Sender<StreamEvent>,
+) {
+    let _ = stream.set_nodelay(true);
+    let (reader, writer) = stream.into_split();
+    tokio::select! {
+        () = read(reader, &flow, pong, &events) => {}
+        () = write(writer, unsent) => {}
+    }
+    let _ = events.send(StreamEvent::Closed { flow }).await;
+}
+
+async fn read(
+    mut reader: OwnedReadHalf,
+    flow: &Flow,
+    pong: mpsc::Sender<Bytes>,
+    events: &mpsc::Sender<StreamEvent>,
+) {
+    let mut framer = Framer::default();
+    let mut buffer = BytesMut::with_capacity(8192);
+    let started = Instant::now();
+    let mut seen = false;
+    loop {
+        let patience = if seen { IDLE } else { FIRST.saturating_sub(started.elapsed()) };
+        buffer.reserve(4096);
+        match timeout(patience, reader.read_buf(&mut buffer)).await {
+            Ok(Ok(length)) if length > 0 => {}
+            _ => return,
+        }
+        framer.push(&buffer.split());
+        loop {
+            match framer.next_frame() {
+                Ok(Some(Framed::Message(bytes))) => {
+                    seen = true;
+                    if events.send(StreamEvent::Message { flow: flow.clone(), bytes }).await.is_err() {
+                        return;
+                    }
+                }
+                Ok(Some(Framed::Ping)) => {
+                    // RFC 5626 section 4.4.1: a double CRLF is answered with one.
+                    let _ = pong.try_send(Bytes::from_static(b"\r\n"));
+                }
+                Ok(Some(Framed::Pong)) => {}
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::debug!(remote = %flow.remote, %error, "a stream lost its framing");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+async fn write(mut writer: OwnedWriteHalf, mut unsent: mpsc::Receiver<Bytes>) {
+    while let Some(bytes) = unsent.recv().await {
+        if !matches!(timeout(WRITE, writer.write_all(&bytes)).await, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
