@@ -1,0 +1,304 @@
+//! The desk: decides on every request that begins something. Quick, and never waits: it sits in the signalling
+//! task.
+//!
+//! The order for an INVITE: limits; identity; the application that a trusted peer names; routes without `on`;
+//! the location table. What follows, follows in the call's own task ([`crate::call`]).
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use sems_app::{CallId, CallInfo, Params};
+use sems_sip::{
+    Flow, HeaderName, Method, Request, Transport, Uri,
+    endpoint::{LegEvent, LegId, Reply},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    accounts::Accounts,
+    call::{self, Invitation, Plan},
+    config::Config,
+    identity::{Admission, Gate},
+    limits::Rate,
+    location::Aor,
+    registrar,
+    routing::{Query, Router, Target, asserted_application},
+    shared::Shared,
+    transport::{Listener, LocalAddresses},
+};
+
+/// Retry-After of a 503, in seconds.
+const RETRY_AFTER: &str = "10";
+
+/// Decides on requests outside of dialogs.
+pub(crate) struct Desk {
+    shared: Arc<Shared>,
+    config: Arc<Config>,
+    accounts: Accounts,
+    router: Arc<Router>,
+    gate: Gate,
+    rate: Rate,
+    listeners: Vec<Listener>,
+    local: LocalAddresses,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        config: Arc<Config>,
+        accounts: Accounts,
+        gate: Gate,
+        listeners: Vec<Listener>,
+    ) -> Self {
+        let router = Arc::new(Router::new(config.routes.clone()));
+        let rate = Rate::new(Instant::now(), config.calls.per_second);
+        Self { shared, config, accounts, router, gate, rate, listeners, local: LocalAddresses::default() }
+    }
+
+    /// Takes over new routes, accounts and trusted peers (SIGHUP).
+    pub(crate) fn reload(&mut self, config: Arc<Config>, accounts: Accounts) {
+        self.router = Arc::new(Router::new(config.routes.clone()));
+        self.gate.trust(&config.sip.trusted);
+        self.accounts = accounts;
+        self.config = config;
+    }
+
+    /// The flow of an outgoing stream: its local side is our listener of that family.
+    pub(crate) fn listener_towards(
+        &mut self,
+        transport: Transport,
+        remote: std::net::SocketAddr,
+    ) -> Option<Flow> {
+        let listener = self
+            .listeners
+            .iter()
+            .find(|l| l.transport == transport && l.address.is_ipv6() == remote.is_ipv6())?;
+        let local = self.local.towards(listener.address, remote.ip());
+        Some(Flow { transport, local, remote })
+    }
+
+    /// A request that begins no call.
+    pub(crate) fn request(&mut self, flow: &Flow, request: &Request) -> Reply {
+        match request.method {
+            Method::Register => self.register(flow, request),
+            Method::Options => Reply::new(200).header(HeaderName::Accept, "application/sdp"),
+            // No event package yet; RFC 6665 section 7.2.
+            Method::Subscribe | Method::Publish => Reply::new(489),
+            _ => Reply::new(405),
+        }
+    }
+
+    fn register(&mut self, flow: &Flow, request: &Request) -> Reply {
+        let Ok(to) = request.to() else { return Reply::new(400) };
+        let Some(aor) = self.aor_of(&to.uri) else {
+            return Reply::new(404).reason("Domain not served here");
+        };
+        let now = SystemTime::now();
+        match self.gate.owner(now, &self.accounts, &aor, request) {
+            Admission::Known(_) => {
+                self.shared.counters.registrations.increment();
+                let settings = &self.config.registrar;
+                registrar::register(settings, &self.shared.location, now, &aor, flow, request)
+            }
+            Admission::Challenge(reply) | Admission::Refuse(reply) => {
+                self.count_failure(&reply, flow, &aor);
+                reply
+            }
+        }
+    }
+
+    fn count_failure(&self, reply: &Reply, flow: &Flow, aor: &Aor) {
+        if reply.status == 403 {
+            self.shared.counters.authentication_failures.increment();
+            tracing::warn!(account = %aor, source = %flow.remote, "wrong credentials");
+        }
+    }
+
+    /// A new INVITE: a task of its own, or a refusal.
+    pub(crate) fn invite(
+        &mut self,
+        leg: LegId,
+        flow: Flow,
+        request: Box<Request>,
+        events: mpsc::Receiver<LegEvent>,
+    ) -> Result<(), Reply> {
+        let invitation = self.admit(leg, flow, request, events)?;
+        self.shared.counters.calls.increment();
+        tokio::spawn(call::serve(self.shared.clone(), invitation));
+        Ok(())
+    }
+
+    fn admit(
+        &mut self,
+        leg: LegId,
+        flow: Flow,
+        request: Box<Request>,
+        events: mpsc::Receiver<LegEvent>,
+    ) -> Result<Invitation, Reply> {
+        if self.shared.calls.len() >= self.config.calls.max || !self.rate.admit(Instant::now()) {
+            self.shared.counters.calls_refused_busy.increment();
+            return Err(Reply::new(503).header(HeaderName::RetryAfter, RETRY_AFTER));
+        }
+        if !request.body.is_empty() && !is_sdp(&request) {
+            return Err(Reply::new(415).header(HeaderName::Accept, "application/sdp"));
+        }
+        let request_uri = app_uri(&request.uri).ok_or_else(|| Reply::new(416))?;
+        let from = request.from().map_err(|_| Reply::new(400))?;
+        let from_uri = app_uri(&from.uri).ok_or_else(|| Reply::new(400).reason("Unreadable From"))?;
+        let claimed = self.aor_of(&from.uri);
+        let now = SystemTime::now();
+        let identity = match self.gate.caller(now, &self.accounts, claimed.as_ref(), &flow, &request) {
+            Admission::Known(identity) => identity,
+            Admission::Challenge(reply) => return Err(reply),
+            Admission::Refuse(reply) => {
+                if let Some(aor) = &claimed {
+                    self.count_failure(&reply, &flow, aor);
+                }
+                return Err(reply);
+            }
+        };
+        let trusted = self.gate.is_trusted(flow.remote.ip());
+        let callee = self.callee(&request.uri, trusted)?;
+        let plan = self.plan(&request, &request_uri, &from_uri, callee.as_ref(), &flow, trusted)?;
+        let mailbox = trusted.then(|| self.diverted(&request)).flatten().or_else(|| callee.clone());
+        let to = request.to().ok().and_then(|to| app_uri(&to.uri)).unwrap_or_else(|| request_uri.clone());
+        let info = CallInfo {
+            id: CallId(format!("{:016x}", rand::random::<u64>()).into()),
+            request_uri,
+            to,
+            from: from_uri,
+            from_name: from.name.as_ref().map(ToString::to_string),
+            identity,
+            mailbox: mailbox.map(|aor| aor.uri()),
+            unavailable: None,
+            params: Params::default(),
+            headers: headers(&request),
+            received: now,
+        };
+        let router = self.router.clone();
+        Ok(Invitation { leg, flow, request, events, info, plan, router, callee })
+    }
+
+    /// The account or application address that a request URI means; none where it has no user.
+    fn callee(&mut self, uri: &Uri, trusted: bool) -> Result<Option<Aor>, Reply> {
+        let Uri::Sip(sip) = uri else { return Ok(None) };
+        let user = uri.user().unwrap_or_default();
+        let host = sip.host.to_string();
+        if self.is_local(&host) || trusted {
+            // A proxy in front of us serves its own domains; an address of ours is the first domain.
+            let domain = self.domain_of(&host);
+            return Ok((!user.is_empty()).then(|| Aor::new(&user, &domain)));
+        }
+        Err(Reply::new(403).reason("Relaying to other domains is not allowed"))
+    }
+
+    fn plan(
+        &self,
+        request: &Request,
+        request_uri: &sems_app::Uri,
+        from: &sems_app::Uri,
+        callee: Option<&Aor>,
+        flow: &Flow,
+        trusted: bool,
+    ) -> Result<Plan, Reply> {
+        let named = request.headers.text(&HeaderName::from("P-App-Name"));
+        if let Some(name) = asserted_application(trusted, request_uri, named) {
+            return Ok(Plan::Application { name: name.to_owned(), params: Params::default() });
+        }
+        let now = SystemTime::now();
+        let query = Query {
+            user: request_uri.user().unwrap_or_default(),
+            domain: callee.map_or(request_uri.host(), |aor| &aor.domain),
+            from,
+            method: request.method.as_str(),
+            source: flow.remote.ip(),
+            registered: callee.is_some_and(|aor| self.shared.location.is_registered(aor, now)),
+            on: None,
+        };
+        if let Some(route) = self.router.find(&query) {
+            let Target::App { name, params } = &route.target;
+            return Ok(Plan::Application { name: name.clone(), params: params.clone() });
+        }
+        match callee {
+            Some(aor) if self.accounts.contains(aor) => Ok(Plan::Account(aor.clone())),
+            _ => Err(Reply::new(404)),
+        }
+    }
+
+    /// Whose mailbox a trusted proxy means: the first diverted-from party (RFC 5806, RFC 7044).
+    fn diverted(&self, request: &Request) -> Option<Aor> {
+        use sems_sip::header::{Diversion, HistoryInfo};
+        let diversion = request.headers.list::<Diversion>().ok()?.last().map(|d| d.uri.clone());
+        let history = || request.headers.list::<HistoryInfo>().ok()?.first().map(|h| h.uri.clone());
+        let uri = diversion.or_else(history)?;
+        let user = uri.user()?;
+        let host = match &uri {
+            Uri::Sip(sip) => sip.host.to_string(),
+            _ => String::new(),
+        };
+        Some(Aor::new(&user, &self.domain_of(&host)))
+    }
+
+    /// The address of record of a URI of ours.
+    fn aor_of(&mut self, uri: &Uri) -> Option<Aor> {
+        let Uri::Sip(sip) = uri else { return None };
+        let host = sip.host.to_string();
+        if !self.is_local(&host) {
+            return None;
+        }
+        let user = uri.user()?;
+        Some(Aor::new(&user, &self.domain_of(&host)))
+    }
+
+    fn is_local(&mut self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        self.config.server.domains.contains(&host) || self.is_own_address(&host)
+    }
+
+    /// Whether this is an address we listen on.
+    fn is_own_address(&mut self, host: &str) -> bool {
+        let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() else { return false };
+        if self.shared.public_address == Some(ip) {
+            return true;
+        }
+        let listeners = self.listeners.clone();
+        listeners.iter().filter(|l| l.address.is_ipv6() == ip.is_ipv6()).any(|listener| {
+            // The way to an address of our own leads from that address.
+            listener.address.ip() == ip
+                || (listener.address.ip().is_unspecified()
+                    && (ip.is_loopback() || self.local.towards(listener.address, ip).ip() == ip))
+        })
+    }
+
+    /// The domain itself where it is served, else the first one.
+    fn domain_of(&self, host: &str) -> String {
+        let host = host.to_ascii_lowercase();
+        let domains = &self.config.server.domains;
+        domains.iter().find(|domain| **domain == host).or(domains.first()).cloned().unwrap_or(host)
+    }
+}
+
+fn is_sdp(request: &Request) -> bool {
+    request.headers.text(&HeaderName::ContentType).is_some_and(|kind| {
+        kind.split(';').next().is_some_and(|k| k.trim().eq_ignore_ascii_case("application/sdp"))
+    })
+}
+
+/// A URI as applications see it; none for schemes they do not know.
+pub(crate) fn app_uri(uri: &Uri) -> Option<sems_app::Uri> {
+    uri.to_string().parse().ok()
+}
+
+fn headers(request: &Request) -> Vec<(String, String)> {
+    // Credentials are nobody's business beyond the gate.
+    let secret = [HeaderName::Authorization, HeaderName::ProxyAuthorization];
+    request
+        .headers
+        .iter()
+        .filter(|field| !secret.contains(&field.name))
+        .map(|field| (field.name.to_string(), String::from_utf8_lossy(&field.value).into_owned()))
+        .collect()
+}

@@ -1,0 +1,187 @@
+//! Where accounts can be reached: the location table, in memory, written behind to the store.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    str::FromStr,
+    time::{Duration, SystemTime},
+};
+
+use dashmap::DashMap;
+use sems_sip::{Flow, Transport, Uri};
+use tokio::sync::mpsc;
+
+/// An address of record: one user of one domain (SER-M7).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Aor {
+    pub(crate) user: String,
+    /// In lower case.
+    pub(crate) domain: String,
+}
+
+impl Aor {
+    pub(crate) fn new(user: &str, domain: &str) -> Self {
+        Self { user: user.to_owned(), domain: domain.to_ascii_lowercase() }
+    }
+
+    /// As applications see it.
+    pub(crate) fn uri(&self) -> sems_app::Uri {
+        sems_app::Uri::sip(&self.user, &self.domain)
+    }
+}
+
+impl fmt::Display for Aor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.user, self.domain)
+    }
+}
+
+/// A contact of an address of record.
+#[derive(Debug, Clone)]
+pub(crate) struct Binding {
+    pub(crate) contact: Uri,
+    /// Where its REGISTER came from, and where calls go: through the phone's own NAT.
+    pub(crate) flow: Flow,
+    pub(crate) path: Vec<String>,
+    pub(crate) call_id: String,
+    pub(crate) cseq: u32,
+    pub(crate) user_agent: String,
+    pub(crate) q: f32,
+    pub(crate) expires: SystemTime,
+}
+
+/// Somewhere to send an INVITE.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) uri: Uri,
+    pub(crate) flow: Flow,
+    pub(crate) route: Vec<String>,
+}
+
+/// A change on its way to the store.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Save(Aor, Box<Binding>),
+    Remove(Aor, String),
+}
+
+/// The table. Read by signalling and the API, changed by the registrar alone.
+#[derive(Debug)]
+pub(crate) struct Location {
+    bindings: DashMap<Aor, Vec<Binding>>,
+    changes: mpsc::Sender<Change>,
+}
+
+impl Location {
+    /// An empty table whose changes go to `changes`.
+    pub(crate) fn new(changes: mpsc::Sender<Change>) -> Self {
+        Self { bindings: DashMap::new(), changes }
+    }
+
+    /// Takes in what the store kept.
+    pub(crate) fn restore(&self, aor: Aor, binding: Binding) {
+        self.bindings.entry(aor).or_default().push(binding);
+    }
+
+    /// The contacts that have not expired.
+    pub(crate) fn contacts(&self, aor: &Aor, now: SystemTime) -> Vec<Binding> {
+        self.bindings.get(aor).map_or_else(Vec::new, |bindings| {
+            bindings.iter().filter(|binding| binding.expires > now).cloned().collect()
+        })
+    }
+
+    /// Where to ring: the best preference first.
+    pub(crate) fn targets(&self, aor: &Aor, now: SystemTime) -> Vec<Target> {
+        let mut contacts = self.contacts(aor, now);
+        contacts.sort_by(|a, b| b.q.total_cmp(&a.q));
+        contacts
+            .into_iter()
+            .map(|binding| Target { uri: binding.contact, flow: binding.flow, route: binding.path })
+            .collect()
+    }
+
+    pub(crate) fn is_registered(&self, aor: &Aor, now: SystemTime) -> bool {
+        self.bindings.get(aor).is_some_and(|bindings| bindings.iter().any(|binding| binding.expires > now))
+    }
+
+    /// Replaces the contacts of an address; the store follows.
+    pub(crate) fn replace(&self, aor: &Aor, saved: Vec<Binding>, removed: Vec<Binding>, all: Vec<Binding>) {
+        if all.is_empty() {
+            self.bindings.remove(aor);
+        } else {
+            self.bindings.insert(aor.clone(), all);
+        }
+        for binding in saved {
+            self.write(Change::Save(aor.clone(), Box::new(binding)));
+        }
+        for binding in removed {
+            self.write(Change::Remove(aor.clone(), binding.contact.to_string()));
+        }
+    }
+
+    fn write(&self, change: Change) {
+        if self.changes.try_send(change).is_err() {
+            tracing::error!(
+                "the store is too slow: a registration lives in memory only until its next refresh"
+            );
+        }
+    }
+
+    /// Forgets what has expired; the store forgets by itself.
+    pub(crate) fn expire(&self, now: SystemTime) {
+        self.bindings.retain(|_, bindings| {
+            bindings.retain(|binding| binding.expires > now);
+            !bindings.is_empty()
+        });
+    }
+
+    /// Everything, for the API.
+    pub(crate) fn all(&self, now: SystemTime) -> Vec<(Aor, Binding, Duration)> {
+        let of = |aor: &Aor, binding: &Binding| {
+            let left = binding.expires.duration_since(now).ok()?;
+            Some((aor.clone(), binding.clone(), left))
+        };
+        self.bindings
+            .iter()
+            .flat_map(|entry| entry.value().iter().filter_map(|b| of(entry.key(), b)).collect::<Vec<_>>())
+            .collect()
+    }
+}
+
+/// A flow as the store keeps it: `udp/192.0.2.1:5060/198.51.100.7:40000`, ours first.
+pub(crate) fn flow_text(flow: &Flow) -> String {
+    format!("{}/{}/{}", flow.transport.via_token().to_ascii_lowercase(), flow.local, flow.remote)
+}
+
+/// The flow of such a text.
+pub(crate) fn parse_flow(text: &str) -> Option<Flow> {
+    let mut parts = text.split('/');
+    let transport = match parts.next()? {
+        "udp" => Transport::Udp,
+        "tcp" => Transport::Tcp,
+        _ => return None,
+    };
+    let local = SocketAddr::from_str(parts.next()?).ok()?;
+    let remote = SocketAddr::from_str(parts.next()?).ok()?;
+    Some(Flow { transport, local, remote })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_survives_the_store() {
+        for text in ["udp/192.0.2.1:5060/198.51.100.7:40000", "tcp/[2001:db8::1]:5060/[::1]:9"] {
+            assert_eq!(flow_text(&parse_flow(text).expect("a flow")), text);
+        }
+        assert!(parse_flow("udp/nonsense").is_none());
+    }
+
+    #[test]
+    fn the_same_user_of_two_domains_is_two_accounts() {
+        // SER-M7
+        assert_ne!(Aor::new("alice", "a.example"), Aor::new("alice", "b.example"));
+        assert_eq!(Aor::new("alice", "A.Example"), Aor::new("alice", "a.example"));
+    }
+}
