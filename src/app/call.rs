@@ -245,6 +245,11 @@ impl Call {
         self.line.ask(|reply| Command::SendDigits { digits, reply }).await
     }
 
+    /// Resolves when the call is over.
+    pub async fn hung_up(&self) {
+        self.line.commands.closed().await;
+    }
+
     /// Hangs up.
     pub async fn hang_up(self) -> Result<(), CallError> {
         self.line.ask(|reply| Command::HangUp { reply }).await

@@ -1,0 +1,102 @@
+//! What the API may see of the core, copied out.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
+
+use crate::{
+    location::flow_text,
+    shared::Shared,
+    snapshot::{CallSnapshot, Counter, CounterKind, RegistrationSnapshot, RoomSnapshot, Snapshots},
+};
+
+/// The core's side of [`Snapshots`].
+#[derive(Debug)]
+pub(crate) struct View {
+    shared: Arc<Shared>,
+    draining: AtomicBool,
+}
+
+impl View {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, draining: AtomicBool::new(false) }
+    }
+
+    /// From now on the server is not ready.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Snapshots for View {
+    fn calls(&self) -> Vec<CallSnapshot> {
+        self.shared.calls.snapshot()
+    }
+
+    fn rooms(&self) -> Vec<RoomSnapshot> {
+        let rooms = self.shared.engine.rooms();
+        rooms
+            .into_iter()
+            .map(|room| RoomSnapshot { name: room.name, members: room.members, rate: room.rate })
+            .collect()
+    }
+
+    fn registrations(&self) -> Vec<RegistrationSnapshot> {
+        let all = self.shared.location.all(SystemTime::now());
+        all.into_iter()
+            .map(|(aor, binding, expires_in)| RegistrationSnapshot {
+                aor: aor.to_string(),
+                contact: binding.contact.to_string(),
+                expires_in,
+                user_agent: binding.user_agent,
+                source: flow_text(&binding.flow),
+            })
+            .collect()
+    }
+
+    fn counters(&self) -> Vec<Counter> {
+        let counters = &self.shared.counters;
+        let count = |name, help, value: u64| Counter {
+            name,
+            help,
+            kind: CounterKind::Counter,
+            labels: Vec::new(),
+            value: value as f64,
+        };
+        let gauge = |name, help, value: usize| Counter {
+            name,
+            help,
+            kind: CounterKind::Gauge,
+            labels: Vec::new(),
+            value: value as f64,
+        };
+        let registrations = self.shared.location.all(SystemTime::now()).len();
+        vec![
+            gauge("sems_calls", "Calls under way.", self.shared.calls.len()),
+            count("sems_calls_total", "Calls admitted.", counters.calls.get()),
+            count("sems_calls_answered_total", "Calls answered.", counters.calls_answered.get()),
+            count(
+                "sems_calls_refused_total",
+                "Calls refused with 503 by calls.max or calls.per_second.",
+                counters.calls_refused_busy.get(),
+            ),
+            gauge("sems_registrations", "Contacts registered.", registrations),
+            count("sems_registers_total", "REGISTERs of proved owners.", counters.registrations.get()),
+            count(
+                "sems_authentication_failures_total",
+                "Requests with wrong credentials.",
+                counters.authentication_failures.get(),
+            ),
+            count("sems_sip_received_total", "SIP messages received.", counters.sip_received.get()),
+            count("sems_sip_sent_total", "SIP messages sent.", counters.sip_sent.get()),
+        ]
+    }
+
+    fn ready(&self) -> bool {
+        !self.draining.load(Ordering::Relaxed)
+    }
+}
