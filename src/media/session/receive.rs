@@ -308,7 +308,7 @@ impl Receiver {
         let expected = all.saturating_sub(counters.expected_before);
         let lost = expected.saturating_sub(got.saturating_sub(counters.received_before));
         (counters.expected_before, counters.received_before) = (all, got);
-        let fraction = (lost * 256).checked_div(expected).unwrap_or(0).min(255) as u8;
+        let fraction = if expected == 0 { 0 } else { (lost * 256 / expected).min(255) as u8 };
         let (last_report, delay) = self.sender_report.map_or((0, 0), |(middle, at)| {
             (middle, rtcp::middle(rtcp::ntp(now.saturating_duration_since(at))))
         });

@@ -4,7 +4,6 @@
 
 mod accounts;
 mod crash;
-mod kill;
 mod mailboxes;
 mod outbox;
 
@@ -74,14 +73,10 @@ impl House {
     }
 
     fn deposit(&self, mode: Mode) -> Deposit {
-        Self::deposit_at(self.now(), mode)
-    }
-
-    fn deposit_at(received: SystemTime, mode: Mode) -> Deposit {
         Deposit {
             caller: "sip:1001@example.org".to_owned(),
             caller_name: Some("Zoë Å".to_owned()),
-            received,
+            received: self.now(),
             mode,
         }
     }
