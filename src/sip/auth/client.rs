@@ -60,7 +60,10 @@ impl ClientAuth {
             return Err(Unanswerable::NoChallenge);
         }
         let sent = sent_credentials(request, proxy);
-        let refused = |c: &Challenge| !c.stale && sent.iter().any(|s| s.realm == c.realm);
+        // Credentials for a nonce that served before may have failed by its age, even where the server does not say
+        // stale: those are tried once more.
+        let fresh = |s: &Credentials| s.qop_auth.as_ref().is_none_or(|qop| qop.nc == 1);
+        let refused = |c: &Challenge| !c.stale && sent.iter().any(|s| s.realm == c.realm && fresh(s));
         if best.iter().all(|(challenge, _)| refused(challenge)) {
             return Err(Unanswerable::Refused);
         }

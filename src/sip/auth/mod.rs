@@ -6,6 +6,8 @@ mod credentials;
 mod nonce_counts;
 mod pairs;
 mod server;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 

@@ -3,21 +3,16 @@
 use bytes::Bytes;
 use rsip::prelude::*;
 use sems_sip::header::{CSeq, Contact, From, NameAddr, Reason, RecordRoute, To, Transport, Via};
-use sems_sip::{Header, HeaderName, Message, Method, Request, StatusCode, Uri};
+use sems_sip::{Header, HeaderName, Host, Message, Method, Request, StatusCode, Uri};
 
 fn uri(text: &str) -> Uri {
-    text.parse().unwrap()
+    text.parse().expect("a URI")
 }
 
 fn request(method: Method) -> Request {
     let mut request = Request::new(method.clone(), uri("sip:bob@example.com;transport=TCP"));
     let headers = &mut request.headers;
-    headers.push_typed(&Via::new(
-        Transport::Udp,
-        uri("sip:192.0.2.1").host().unwrap().clone(),
-        Some(5062),
-        "z9hG4bK7",
-    ));
+    headers.push_typed(&Via::new(Transport::Udp, Host::V4([192, 0, 2, 1].into()), Some(5062), "z9hG4bK7"));
     headers.push_typed(&RecordRoute::from(uri("sip:proxy.example.com;lr")));
     headers.push_typed(&From(
         NameAddr::new(uri("sip:alice@example.com")).with_name("Alice").with_param("tag", "17"),
@@ -55,7 +50,7 @@ fn a_request_of_ours_is_read_to_the_same() {
         assert_eq!(via.branch().map(|b| b.value().to_owned()).as_deref(), ours.top_via().unwrap().branch());
         let from = theirs.from_header().unwrap().typed().unwrap();
         assert_eq!(from.tag().map(|t| t.value().to_owned()).as_deref(), ours.from().unwrap().tag());
-        assert_eq!(from.display_name.as_deref(), Some("Alice"));
+        assert_eq!(from.display_name.as_deref(), Some("\"Alice\""));
         let cseq = theirs.cseq_header().unwrap().typed().unwrap();
         assert_eq!((cseq.seq, cseq.method.to_string()), (4711, method.to_string()));
         same_headers(&ours.headers, &theirs.headers);

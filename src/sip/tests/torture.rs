@@ -12,7 +12,7 @@ use verdict::*;
 mod verdict {
     /// What the parser has to make of a message.
     #[derive(Clone, Copy, Debug)]
-    pub enum Verdict {
+    pub(crate) enum Verdict {
         /// It is read, and so are all its typed headers.
         Accept,
         /// It is refused, and answered with this status.
@@ -20,7 +20,7 @@ mod verdict {
         /// It is refused, and not answered.
         Silence,
     }
-    pub use Verdict::*;
+    pub(crate) use Verdict::*;
 }
 
 const TABLE: &[(&str, Verdict)] = &[

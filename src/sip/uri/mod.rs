@@ -3,6 +3,8 @@
 mod compare;
 mod escape;
 mod host;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
