@@ -9,15 +9,20 @@
 pub mod auth;
 #[cfg(feature = "rsip")]
 pub mod compat_rsip;
+mod dialog;
 pub mod endpoint;
 pub mod flow;
 pub mod framing;
 mod grammar;
 pub mod header;
+mod invite;
 pub mod message;
 mod params;
 mod parse;
+mod session_timer;
 mod text;
+mod timer;
+mod transaction;
 pub mod uri;
 
 pub use endpoint::Endpoint;
@@ -29,3 +34,6 @@ pub use params::Params;
 pub use parse::Malformed;
 pub use text::Text;
 pub use uri::{Host, Uri};
+
+#[cfg(test)]
+mod net;

@@ -1,0 +1,400 @@
+//! Client transactions.
+
+use std::{fmt::Write, time::Instant};
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::{
+    super::{
+        Step,
+        client::{self, Client},
+        client_invite::{self, ClientInvite},
+    },
+    Key, Layer, Upcall,
+};
+use crate::{
+    HeaderName, Headers, Method, Request, Response, Text,
+    endpoint::{ClientId, LegId},
+    flow::Flow,
+    header::{CSeq, MAGIC_COOKIE},
+    timer::{Timer, Timers},
+};
+
+/// The forks whose ACK is kept for retransmitted 2xx; beyond, each 2xx is treated as new.
+const MAX_FORKS: usize = 16;
+
+/// A client transaction: the number in its branch, and whether it is the CANCEL that shares it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ClientKey {
+    branch: u64,
+    cancel: bool,
+}
+
+/// Who waits for a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// A leg.
+    Leg(LegId, Purpose),
+    /// The application.
+    Application(ClientId),
+    /// Nobody; a 2xx to such an INVITE is acknowledged and hung up.
+    Nobody,
+    /// A leg that hung up; a 2xx to its re-INVITE is acknowledged.
+    Gone,
+}
+
+/// What a leg wanted with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The first INVITE.
+    Invite,
+    /// A re-INVITE.
+    Modify,
+    /// An UPDATE that refreshes the session.
+    Refresh,
+    /// A PRACK.
+    Prack,
+    /// A BYE.
+    Bye,
+    /// A request of the application's within the dialog, and how often it was sent again.
+    Inside(ClientId, u8),
+}
+
+#[derive(Debug)]
+enum Machine {
+    Invite(ClientInvite),
+    Other(Client),
+}
+
+#[derive(Debug)]
+enum Cancel {
+    No,
+    /// As soon as a provisional response came (RFC 3261 section 9.1).
+    Wanted(Option<String>),
+    Sent,
+}
+
+#[derive(Debug)]
+pub(super) struct ClientTransaction {
+    machine: Machine,
+    timers: Timers,
+    flow: Flow,
+    /// What is sent again: the request, and after the refusal of an INVITE its ACK.
+    bytes: Bytes,
+    owner: Owner,
+    /// Kept for ACK and CANCEL, and for a second try with credentials.
+    request: Option<Box<Request>>,
+    cancel: Cancel,
+    /// The ACKs to 2xx, by the tag of the fork.
+    acks: SmallVec<[(Text, Flow, Bytes); 1]>,
+}
+
+impl ClientTransaction {
+    /// The first refusal makes the ACK that is sent for it and for its retransmissions.
+    fn acknowledge_refusal(&mut self, action: client_invite::Action, response: &Response) {
+        if action == client_invite::Action::AckAndDeliver {
+            self.bytes =
+                self.request.as_ref().map_or_else(Bytes::new, |request| refusal_ack(request, response));
+        }
+    }
+
+    fn is_terminated(&self) -> bool {
+        match &self.machine {
+            Machine::Invite(machine) => machine.is_terminated(),
+            Machine::Other(machine) => machine.is_terminated(),
+        }
+    }
+}
+
+impl Layer {
+    /// Sends a request in a transaction of its own. `keep` keeps it for a second try; an INVITE is kept anyway.
+    pub(crate) fn send(
+        &mut self,
+        now: Instant,
+        flow: &Flow,
+        mut request: Request,
+        owner: Owner,
+        keep: bool,
+    ) -> ClientKey {
+        let branch = self.put_via(flow, &mut request);
+        let key = ClientKey { branch, cancel: false };
+        let keep = keep || request.method == Method::Invite;
+        self.start(now, key, flow, request, owner, keep);
+        key
+    }
+
+    /// Puts our Via on top, with a new branch, in place of any other.
+    pub(crate) fn put_via(&mut self, flow: &Flow, request: &mut Request) -> u64 {
+        let branch = self.random();
+        let mut via = String::with_capacity(80);
+        let _ = write!(via, "SIP/2.0/{} ", flow.transport);
+        self.sent_by(flow, &mut via);
+        let _ = write!(via, ";branch={MAGIC_COOKIE}{branch:016x};rport");
+        request.headers.remove(&HeaderName::Via);
+        request.headers.prepend(HeaderName::Via, via);
+        branch
+    }
+
+    fn start(
+        &mut self,
+        now: Instant,
+        key: ClientKey,
+        flow: &Flow,
+        request: Request,
+        owner: Owner,
+        keep: bool,
+    ) {
+        let bytes = request.to_bytes();
+        self.transmit(flow, bytes.clone());
+        let mut timers = Timers::default();
+        let mut step = Step { now, timing: self.timing(flow), timers: &mut timers };
+        let machine = if request.method == Method::Invite {
+            Machine::Invite(ClientInvite::new(&mut step))
+        } else {
+            Machine::Other(Client::new(&mut step))
+        };
+        self.note(Key::Client(key), &mut timers);
+        let transaction = ClientTransaction {
+            machine,
+            timers,
+            flow: flow.clone(),
+            bytes,
+            owner,
+            request: keep.then(|| Box::new(request)),
+            cancel: Cancel::No,
+            acks: SmallVec::new(),
+        };
+        self.clients.insert(key, transaction);
+    }
+
+    /// Takes a response (RFC 3261 section 17.1.3). Those that match nothing are dropped.
+    pub(crate) fn receive_response(&mut self, now: Instant, response: Response) -> Option<Upcall> {
+        let via = response.top_via().ok()?;
+        let digits = via.branch()?.strip_prefix(MAGIC_COOKIE)?;
+        let branch = u64::from_str_radix(digits, 16).ok()?;
+        let method = response.cseq().ok()?.method;
+        let key = ClientKey { branch, cancel: method == Method::Cancel };
+        let timing = self.timing(&self.clients.get(&key)?.flow);
+        let transaction = self.clients.get_mut(&key)?;
+        let mut step = Step { now, timing, timers: &mut transaction.timers };
+        let deliver = match &mut transaction.machine {
+            Machine::Invite(machine) if method == Method::Invite => {
+                let action = machine.step(&mut step, client_invite::Input::Response(response.status));
+                transaction.acknowledge_refusal(action, &response);
+                if matches!(action, client_invite::Action::Ack | client_invite::Action::AckAndDeliver) {
+                    let (flow, bytes) = (transaction.flow.clone(), transaction.bytes.clone());
+                    self.transmit(&flow, bytes);
+                }
+                matches!(action, client_invite::Action::Deliver | client_invite::Action::AckAndDeliver)
+            }
+            Machine::Other(machine) if method != Method::Invite => {
+                machine.step(&mut step, client::Input::Response(response.status)) == client::Action::Deliver
+            }
+            _ => return None,
+        };
+        let upcall = if deliver { self.deliver(now, key, response) } else { None };
+        self.settle_client(key);
+        upcall
+    }
+
+    fn deliver(&mut self, now: Instant, key: ClientKey, response: Response) -> Option<Upcall> {
+        if response.status.is_provisional() {
+            self.cancel_if_wanted(now, key);
+        }
+        let transaction = self.clients.get_mut(&key)?;
+        if response.status.code() == 100 {
+            return None;
+        }
+        let is_invite = matches!(transaction.machine, Machine::Invite(_));
+        if is_invite && response.status.is_success() {
+            transaction.request = None;
+            transaction.bytes = Bytes::new();
+            let tag = response.to().ok().and_then(|to| to.tag().map(Text::from)).unwrap_or_default();
+            if let Some((_, flow, bytes)) = transaction.acks.iter().find(|(known, ..)| *known == tag).cloned()
+            {
+                self.transmit(&flow, bytes);
+                return None;
+            }
+        }
+        let request = if response.status.code() >= 300 { transaction.request.take() } else { None };
+        if !is_invite {
+            transaction.bytes = Bytes::new();
+            transaction.request = None;
+        }
+        let (owner, flow) = (transaction.owner, transaction.flow.clone());
+        Some(Upcall::Response { key, owner, flow, response: Box::new(response), request })
+    }
+
+    /// Keeps the ACK of a 2xx, to be sent again whenever the 2xx is, and sends it.
+    pub(crate) fn send_ack(&mut self, key: ClientKey, tag: Text, flow: &Flow, bytes: Bytes) {
+        self.transmit(flow, bytes.clone());
+        if let Some(transaction) = self.clients.get_mut(&key)
+            && transaction.acks.len() < MAX_FORKS
+        {
+            transaction.acks.push((tag, flow.clone(), bytes));
+        }
+    }
+
+    /// The leg that waits for this one hung up.
+    pub(crate) fn disown(&mut self, key: ClientKey) {
+        if let Some(transaction) = self.clients.get_mut(&key) {
+            transaction.owner = Owner::Gone;
+        }
+    }
+
+    /// Cancels an INVITE, now or when the first provisional response comes. Its owner hears no more of it.
+    pub(crate) fn cancel(&mut self, now: Instant, key: ClientKey, reason: Option<String>) {
+        let Some(transaction) = self.clients.get_mut(&key) else { return };
+        transaction.owner = Owner::Nobody;
+        match transaction.machine {
+            Machine::Invite(ClientInvite::Calling { .. }) => transaction.cancel = Cancel::Wanted(reason),
+            Machine::Invite(ClientInvite::Proceeding) => {
+                transaction.cancel = Cancel::Wanted(reason);
+                self.cancel_if_wanted(now, key);
+            }
+            _ => {}
+        }
+    }
+
+    fn cancel_if_wanted(&mut self, now: Instant, key: ClientKey) {
+        let Some(transaction) = self.clients.get_mut(&key) else { return };
+        let Cancel::Wanted(reason) = &mut transaction.cancel else { return };
+        let reason = reason.take();
+        transaction.cancel = Cancel::Sent;
+        let Some(invite) = &transaction.request else { return };
+        let cancel = cancel_of(invite, reason);
+        let flow = transaction.flow.clone();
+        let timing = self.timing(&flow);
+        let Some(transaction) = self.clients.get_mut(&key) else { return };
+        let mut step = Step { now, timing, timers: &mut transaction.timers };
+        if let Machine::Invite(machine) = &mut transaction.machine {
+            machine.step(&mut step, client_invite::Input::Cancelled);
+        }
+        let cancel_key = ClientKey { branch: key.branch, cancel: true };
+        self.start(now, cancel_key, &flow, cancel, Owner::Nobody, false);
+    }
+
+    /// Does what is due in a client transaction.
+    pub(crate) fn fire_client(&mut self, now: Instant, at: Instant, key: ClientKey) -> Option<Upcall> {
+        let timing = self.timing(&self.clients.get(&key)?.flow);
+        if !self.clients.get_mut(&key)?.timers.claim(at) {
+            return None;
+        }
+        let mut upcall = None;
+        while let Some(transaction) = self.clients.get_mut(&key)
+            && let Some(timer) = transaction.timers.pop(now)
+        {
+            match transaction.fire(now, timing, timer) {
+                Fired::Resend => {
+                    let (flow, bytes) = (transaction.flow.clone(), transaction.bytes.clone());
+                    self.transmit(&flow, bytes);
+                }
+                Fired::Fail => upcall = Some(Upcall::Failed { owner: transaction.owner }),
+                Fired::Nothing => {}
+            }
+            if self.clients.get(&key).is_some_and(ClientTransaction::is_terminated) {
+                break;
+            }
+        }
+        self.settle_client(key);
+        upcall
+    }
+
+    /// The flow is broken: fails what waits on it.
+    pub(crate) fn break_clients(&mut self, now: Instant, flow: &Flow) -> Vec<Upcall> {
+        let mut keys: Vec<ClientKey> =
+            self.clients.iter().filter(|(_, t)| t.flow == *flow).map(|(key, _)| *key).collect();
+        keys.sort_unstable();
+        let timing = self.timing(flow);
+        let mut upcalls = Vec::new();
+        for key in keys {
+            let Some(transaction) = self.clients.get_mut(&key) else { continue };
+            let mut step = Step { now, timing, timers: &mut transaction.timers };
+            let failed = match &mut transaction.machine {
+                Machine::Invite(machine) => {
+                    machine.step(&mut step, client_invite::Input::TransportError)
+                        == client_invite::Action::Fail
+                }
+                Machine::Other(machine) => {
+                    machine.step(&mut step, client::Input::TransportError) == client::Action::Fail
+                }
+            };
+            if failed {
+                upcalls.push(Upcall::Failed { owner: transaction.owner });
+            }
+            self.settle_client(key);
+        }
+        upcalls
+    }
+
+    /// Drops a transaction that is over, or notes its next deadline.
+    fn settle_client(&mut self, key: ClientKey) {
+        let Some(transaction) = self.clients.get_mut(&key) else { return };
+        if transaction.is_terminated() {
+            self.clients.remove(&key);
+        } else {
+            self.deadlines.note(Key::Client(key), &mut transaction.timers);
+        }
+    }
+}
+
+enum Fired {
+    Nothing,
+    Resend,
+    Fail,
+}
+
+impl ClientTransaction {
+    fn fire(&mut self, now: Instant, timing: super::Timing, timer: Timer) -> Fired {
+        let mut step = Step { now, timing, timers: &mut self.timers };
+        match &mut self.machine {
+            Machine::Invite(machine) => match machine.step(&mut step, client_invite::Input::Timer(timer)) {
+                client_invite::Action::Resend => Fired::Resend,
+                client_invite::Action::Fail => Fired::Fail,
+                _ => Fired::Nothing,
+            },
+            Machine::Other(machine) => match machine.step(&mut step, client::Input::Timer(timer)) {
+                client::Action::Resend => Fired::Resend,
+                client::Action::Fail => Fired::Fail,
+                _ => Fired::Nothing,
+            },
+        }
+    }
+}
+
+/// What ACK (to a refusal) and CANCEL repeat of their INVITE: RFC 3261 sections 17.1.1.3 and 9.1.
+fn shadow(invite: &Request, method: Method, to: Option<Bytes>) -> Request {
+    let mut headers = Headers::new();
+    for (index, field) in invite.headers.iter().enumerate() {
+        let value = &field.value;
+        match &field.name {
+            HeaderName::Via if index == 0 => headers.push(HeaderName::Via, value.clone()),
+            HeaderName::Route | HeaderName::From | HeaderName::CallId | HeaderName::MaxForwards => {
+                headers.push(field.name.clone(), value.clone());
+            }
+            HeaderName::To => headers.push(HeaderName::To, to.clone().unwrap_or_else(|| value.clone())),
+            HeaderName::CSeq => {
+                let number = invite.headers.typed::<CSeq>().map_or(0, |cseq| cseq.number);
+                headers.push(HeaderName::CSeq, Text::from(format!("{number} {method}")));
+            }
+            _ => {}
+        }
+    }
+    let mut request = Request::new(method, invite.uri.clone());
+    request.headers = headers;
+    request
+}
+
+fn refusal_ack(invite: &Request, response: &Response) -> Bytes {
+    let to = response.headers.all(&HeaderName::To).next().cloned();
+    shadow(invite, Method::Ack, to).to_bytes()
+}
+
+fn cancel_of(invite: &Request, reason: Option<String>) -> Request {
+    let mut cancel = shadow(invite, Method::Cancel, None);
+    if let Some(reason) = reason {
+        cancel.headers.push(HeaderName::Reason, Text::from(reason));
+    }
+    cancel
+}

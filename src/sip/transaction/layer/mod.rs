@@ -1,0 +1,240 @@
+//! The transaction layer: it keeps the machines with their bytes and addresses, numbers and matches them, and is
+//! the only one that writes to the output.
+
+mod clients;
+mod servers;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt::Write,
+    hash::{BuildHasher, RandomState},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+
+pub(crate) use clients::{ClientKey, Owner, Purpose};
+pub(crate) use servers::ServerOwner;
+
+use self::{clients::ClientTransaction, servers::ServerTransaction};
+use super::Timing;
+use crate::{
+    HeaderName, Headers, Request, Response, Text,
+    endpoint::{Config, Event, LegEvent, LegId, Output},
+    flow::{Flow, Transport},
+    timer::{Deadlines, Timers},
+};
+
+/// The room for output that is kept while there is none.
+const MAX_IDLE_OUTPUT: usize = 1024;
+
+/// What a deadline belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    /// A server transaction.
+    Server(u64),
+    /// A client transaction.
+    Client(ClientKey),
+    /// A leg.
+    Leg(LegId),
+}
+
+/// What the layer tells those above it.
+#[derive(Debug)]
+pub(crate) enum Upcall {
+    /// A response to a request of ours; never 100, and provisional only for INVITE.
+    Response {
+        /// The transaction.
+        key: ClientKey,
+        /// Whose request it was.
+        owner: Owner,
+        /// Where the request went.
+        flow: Flow,
+        /// The response.
+        response: Box<Response>,
+        /// With a refusal: the request as it was sent, so that it can be tried again.
+        request: Option<Box<Request>>,
+    },
+    /// There will be no response.
+    Failed {
+        /// Whose request it was.
+        owner: Owner,
+    },
+    /// Nobody answered a BYE.
+    Unanswered {
+        /// The server transaction.
+        id: u64,
+        /// The leg.
+        leg: LegId,
+    },
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) config: Config,
+    pub(crate) output: VecDeque<Output>,
+    /// The values of our Allow and Supported headers.
+    pub(crate) allow: Text,
+    pub(crate) supported: Text,
+    advertised: HashMap<(Transport, SocketAddr), String>,
+    rng: ChaCha12Rng,
+    deadlines: Deadlines<Key>,
+    servers: HashMap<u64, ServerTransaction>,
+    /// Server transactions by what RFC 3261 section 17.2.3 matches, hashed with secret keys.
+    server_keys: HashMap<u128, u64>,
+    /// Requests that open something, by what RFC 3261 section 8.2.2.2 compares.
+    merges: HashMap<u128, u64>,
+    clients: HashMap<ClientKey, ClientTransaction>,
+    next_server: u64,
+    hashers: [RandomState; 2],
+}
+
+impl Layer {
+    pub(crate) fn new(config: Config, seed: [u8; 32]) -> Self {
+        let allow = config.allow.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let supported = config.supported.join(", ");
+        Self {
+            config,
+            output: VecDeque::new(),
+            allow: Text::from(allow),
+            supported: Text::from(supported),
+            advertised: HashMap::new(),
+            rng: ChaCha12Rng::from_seed(seed),
+            deadlines: Deadlines::new(),
+            servers: HashMap::new(),
+            server_keys: HashMap::new(),
+            merges: HashMap::new(),
+            clients: HashMap::new(),
+            next_server: 0,
+            hashers: [RandomState::new(), RandomState::new()],
+        }
+    }
+
+    pub(crate) fn advertise(&mut self, transport: Transport, local: SocketAddr, host: &str, port: u16) {
+        let host =
+            if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
+        self.advertised.insert((transport, local), format!("{host}:{port}"));
+    }
+
+    /// `host:port` as others shall reach us.
+    fn sent_by(&self, flow: &Flow, out: &mut String) {
+        match self.advertised.get(&(flow.transport, flow.local)) {
+            Some(sent_by) => out.push_str(sent_by),
+            None => {
+                let _ = write!(out, "{}", flow.local);
+            }
+        }
+    }
+
+    /// The value of our Contact header.
+    pub(crate) fn contact(&self, flow: &Flow, user: Option<&str>) -> Text {
+        let mut out = String::with_capacity(64);
+        out.push_str("<sip:");
+        if let Some(user) = user.filter(|user| !user.is_empty()) {
+            out.push_str(user);
+            out.push('@');
+        }
+        self.sent_by(flow, &mut out);
+        if let Some(transport) = flow.transport.uri_parameter() {
+            out.push_str(";transport=");
+            out.push_str(transport);
+        }
+        out.push('>');
+        Text::from(out)
+    }
+
+    pub(crate) fn random(&mut self) -> u64 {
+        self.rng.next_u64()
+    }
+
+    /// A Call-ID of our own.
+    pub(crate) fn call_id(&mut self) -> Text {
+        Text::from(format!("{:016x}{:016x}", self.random(), self.random()))
+    }
+
+    /// Our Supported header but for one option.
+    pub(crate) fn supported_without(&self, option: &str) -> Text {
+        let rest: Vec<&str> =
+            self.config.supported.iter().map(String::as_str).filter(|other| *other != option).collect();
+        Text::from(rest.join(", "))
+    }
+
+    /// A duration of at most `limit`, in steps of 10 ms.
+    pub(crate) fn random_delay(&mut self, limit: Duration) -> Duration {
+        let steps = u64::try_from(limit.as_millis() / 10).unwrap_or(u64::MAX).saturating_add(1);
+        Duration::from_millis(self.random() % steps * 10)
+    }
+
+    pub(crate) fn timing(&self, flow: &Flow) -> Timing {
+        Timing {
+            t1: self.config.t1,
+            t2: self.config.t2,
+            t4: self.config.t4,
+            reliable: flow.transport.is_reliable(),
+        }
+    }
+
+    /// 64*T1.
+    pub(crate) fn patience(&self) -> Duration {
+        self.config.t1 * 64
+    }
+
+    pub(crate) fn transmit(&mut self, flow: &Flow, bytes: Bytes) {
+        self.output.push_back(Output::Transmit { flow: flow.clone(), bytes });
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.output.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn leg_event(&mut self, leg: LegId, event: LegEvent) {
+        self.event(Event::Leg { leg, event });
+    }
+
+    pub(crate) fn note(&mut self, key: Key, timers: &mut Timers) {
+        self.deadlines.note(key, timers);
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    pub(crate) fn pop_deadline(&mut self, now: Instant) -> Option<(Instant, Key)> {
+        self.deadlines.pop(now)
+    }
+
+    pub(crate) fn server_count(&self) -> usize {
+        self.servers.len()
+    }
+
+    pub(crate) fn client_count(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// The next message to be sent, or event.
+    pub(crate) fn poll_output(&mut self) -> Option<Output> {
+        let output = self.output.pop_front();
+        if self.output.is_empty() && self.output.capacity() > MAX_IDLE_OUTPUT {
+            // What a burst needed is not kept for ever.
+            self.output = VecDeque::new();
+        }
+        output
+    }
+
+    fn hash(&self, parts: &[&[u8]]) -> u128 {
+        let [a, b] = &self.hashers;
+        u128::from(a.hash_one(parts)) << 64 | u128::from(b.hash_one(parts))
+    }
+
+    /// Says what we are, in User-Agent or Server.
+    pub(crate) fn name(&self, headers: &mut Headers, is_request: bool) {
+        if !self.config.user_agent.is_empty() {
+            let name = if is_request { HeaderName::UserAgent } else { HeaderName::Server };
+            headers.push(name, Text::from(self.config.user_agent.as_str()));
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! Server transactions.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::{
+    super::{
+        Step,
+        server::{self, Server},
+        server_invite::{self, ServerInvite},
+    },
+    Key, Layer, Upcall,
+};
+use crate::{
+    HeaderName, Method, Request, Response, StatusCode,
+    endpoint::LegId,
+    flow::Flow,
+    header::{MAGIC_COOKIE, Via},
+    timer::{Timer, Timers},
+};
+
+/// Who answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ServerOwner {
+    /// The application.
+    Application,
+    /// A leg, by its procedures.
+    Leg(LegId),
+    /// The application; then the leg is gone.
+    Bye(LegId),
+}
+
+#[derive(Debug)]
+enum Machine {
+    Invite(ServerInvite),
+    Other(Server),
+}
+
+#[derive(Debug)]
+pub(super) struct ServerTransaction {
+    machine: Machine,
+    timers: Timers,
+    /// Where responses go.
+    flow: Flow,
+    key: u128,
+    merge: Option<u128>,
+    /// What every response repeats of the request; none after the final one.
+    head: Option<Box<Request>>,
+    /// The last response.
+    response: Bytes,
+    owner: ServerOwner,
+}
+
+impl ServerTransaction {
+    fn is_terminated(&self) -> bool {
+        match &self.machine {
+            Machine::Invite(machine) => machine.is_terminated(),
+            Machine::Other(machine) => machine.is_terminated(),
+        }
+    }
+}
+
+impl Layer {
+    /// What a request is matched by: RFC 3261 section 17.2.3. ACK and CANCEL match as their INVITE.
+    pub(crate) fn server_key(&self, request: &Request, via: &Via, method: &Method) -> u128 {
+        let method = method.as_str().as_bytes();
+        let host = via.host.to_string().to_ascii_lowercase();
+        let port = via.port.unwrap_or(0).to_be_bytes();
+        match via
+            .branch()
+            .filter(|branch| branch.len() > MAGIC_COOKIE.len() && branch.starts_with(MAGIC_COOKIE))
+        {
+            Some(branch) => {
+                self.hash(&[branch.to_ascii_lowercase().as_bytes(), host.as_bytes(), &port, method])
+            }
+            // A client of RFC 2543.
+            None => {
+                let call_id = request.headers.get(&HeaderName::CallId).unwrap_or_default();
+                let from = request.from().ok();
+                let tag = from.as_ref().and_then(|from| from.tag()).unwrap_or_default();
+                let number = request.cseq().map_or(0, |cseq| cseq.number).to_be_bytes();
+                let branch = via.branch().unwrap_or_default();
+                self.hash(&[
+                    branch.as_bytes(),
+                    host.as_bytes(),
+                    &port,
+                    call_id,
+                    tag.as_bytes(),
+                    &number,
+                    method,
+                ])
+            }
+        }
+    }
+
+    pub(crate) fn find_server(&self, key: u128) -> Option<u64> {
+        self.server_keys.get(&key).copied()
+    }
+
+    /// A tag that is always the same for the same request, for answers nothing is kept of.
+    pub(crate) fn stateless_tag(key: u128) -> String {
+        format!("{:016x}", key as u64)
+    }
+
+    /// Whether this request came before by another way (RFC 3261 section 8.2.2.2), and what to remember if not.
+    pub(crate) fn merge_key(&self, request: &Request) -> (u128, bool) {
+        let from = request.from().ok();
+        let tag = from.as_ref().and_then(|from| from.tag()).unwrap_or_default();
+        let call_id = request.headers.get(&HeaderName::CallId).unwrap_or_default();
+        let cseq = request.headers.get(&HeaderName::CSeq).unwrap_or_default();
+        let key = self.hash(&[b"merge", tag.as_bytes(), call_id, cseq]);
+        (key, self.merges.contains_key(&key))
+    }
+
+    /// Opens a server transaction for a request that is new. An INVITE is answered 100 at once.
+    pub(crate) fn open_server(
+        &mut self,
+        now: Instant,
+        request: &Request,
+        flow: &Flow,
+        key: u128,
+        merge: Option<u128>,
+        owner: ServerOwner,
+    ) -> u64 {
+        self.next_server += 1;
+        let id = self.next_server;
+        let mut timers = Timers::default();
+        let machine = if request.method == Method::Invite {
+            Machine::Invite(ServerInvite::Proceeding)
+        } else {
+            timers.set(Timer::Unanswered, now + self.unanswered_after(owner));
+            Machine::Other(Server::Trying)
+        };
+        self.note(Key::Server(id), &mut timers);
+        let transaction = ServerTransaction {
+            machine,
+            timers,
+            flow: flow.clone(),
+            key,
+            merge,
+            head: Some(Box::new(head_of(request))),
+            response: Bytes::new(),
+            owner,
+        };
+        self.servers.insert(id, transaction);
+        self.server_keys.insert(key, id);
+        if let Some(merge) = merge {
+            self.merges.insert(merge, id);
+        }
+        if request.method == Method::Invite
+            && let Some(trying) = self.response(id, 100, None)
+        {
+            self.respond(now, id, &trying);
+        }
+        id
+    }
+
+    fn unanswered_after(&self, owner: ServerOwner) -> Duration {
+        match owner {
+            ServerOwner::Bye(_) => self.config.bye_timeout,
+            _ => self.patience(),
+        }
+    }
+
+    pub(crate) fn server_owner(&self, id: u64) -> Option<ServerOwner> {
+        self.servers.get(&id).map(|transaction| transaction.owner)
+    }
+
+    /// Where responses of this transaction go.
+    pub(crate) fn server_flow(&self, id: u64) -> Option<&Flow> {
+        self.servers.get(&id).map(|transaction| &transaction.flow)
+    }
+
+    /// The request came again.
+    pub(crate) fn request_again(&mut self, now: Instant, id: u64) {
+        let resend = self.step_server(now, id, Input::Request);
+        if resend && let Some(transaction) = self.servers.get(&id) {
+            let (flow, bytes) = (transaction.flow.clone(), transaction.response.clone());
+            if !bytes.is_empty() {
+                self.transmit(&flow, bytes);
+            }
+        }
+    }
+
+    /// An ACK with the branch of an INVITE: whether it was for a refusal.
+    pub(crate) fn acknowledged(&mut self, now: Instant, id: u64) -> bool {
+        let accepted = matches!(
+            self.servers.get(&id).map(|transaction| &transaction.machine),
+            Some(Machine::Invite(ServerInvite::Accepted))
+        );
+        if !accepted {
+            self.step_server(now, id, Input::Ack);
+        }
+        !accepted
+    }
+
+    /// A response to this transaction's request; none when it has been answered finally.
+    pub(crate) fn response(&mut self, id: u64, status: u16, tag: Option<&str>) -> Option<Response> {
+        let head = self.servers.get(&id)?.head.as_ref()?;
+        let mut response = head.response(StatusCode(status), tag);
+        if status > 100 {
+            self.name(&mut response.headers, false);
+        }
+        Some(response)
+    }
+
+    /// Sends a response, and returns its bytes.
+    pub(crate) fn respond(&mut self, now: Instant, id: u64, response: &Response) -> Option<Bytes> {
+        if !self.step_server(now, id, Input::Response(response.status)) {
+            return None;
+        }
+        let bytes = response.to_bytes();
+        let mut flow = None;
+        if let Some(transaction) = self.servers.get_mut(&id) {
+            transaction.response = bytes.clone();
+            if response.status.is_final() {
+                transaction.head = None;
+            }
+            if matches!(transaction.machine, Machine::Invite(ServerInvite::Accepted)) {
+                // The leg repeats it.
+                transaction.response = Bytes::new();
+            }
+            flow = Some(transaction.flow.clone());
+        }
+        if let Some(flow) = flow {
+            self.transmit(&flow, bytes.clone());
+        }
+        self.settle_server(id);
+        Some(bytes)
+    }
+
+    /// The refusal of a request that nothing is kept of. Only for what is not ACK.
+    pub(crate) fn refusal(&self, request: &Request, key: u128, status: u16) -> Response {
+        let mut response = request.response(StatusCode(status), Some(&Self::stateless_tag(key)));
+        self.name(&mut response.headers, false);
+        response
+    }
+
+    /// Does what is due in a server transaction.
+    pub(crate) fn fire_server(&mut self, now: Instant, at: Instant, id: u64) -> Option<Upcall> {
+        if !self.servers.get_mut(&id)?.timers.claim(at) {
+            return None;
+        }
+        let mut upcall = None;
+        while let Some(transaction) = self.servers.get_mut(&id)
+            && let Some(timer) = transaction.timers.pop(now)
+        {
+            if timer == Timer::Unanswered
+                && let ServerOwner::Bye(leg) = transaction.owner
+            {
+                upcall = Some(Upcall::Unanswered { id, leg });
+            } else if self.step_server(now, id, Input::Timer(timer))
+                && let Some(transaction) = self.servers.get(&id)
+            {
+                let (flow, bytes) = (transaction.flow.clone(), transaction.response.clone());
+                self.transmit(&flow, bytes);
+            }
+        }
+        self.settle_server(id);
+        upcall
+    }
+
+    /// One step of either machine: whether something is to be sent.
+    fn step_server(&mut self, now: Instant, id: u64, input: Input) -> bool {
+        let Some(flow) = self.server_flow(id) else { return false };
+        let timing = self.timing(flow);
+        let Some(transaction) = self.servers.get_mut(&id) else { return false };
+        let mut step = Step { now, timing, timers: &mut transaction.timers };
+        let send = match (&mut transaction.machine, input) {
+            (Machine::Invite(machine), input) => {
+                let input = match input {
+                    Input::Request => server_invite::Input::Request,
+                    Input::Ack => server_invite::Input::Ack,
+                    Input::Response(status) => server_invite::Input::Response(status),
+                    Input::Timer(timer) => server_invite::Input::Timer(timer),
+                };
+                machine.step(&mut step, input) != server_invite::Action::Nothing
+            }
+            (Machine::Other(_), Input::Ack) => false,
+            (Machine::Other(machine), input) => {
+                let input = match input {
+                    Input::Response(status) => server::Input::Response(status),
+                    Input::Timer(timer) => server::Input::Timer(timer),
+                    Input::Request | Input::Ack => server::Input::Request,
+                };
+                machine.step(&mut step, input) != server::Action::Nothing
+            }
+        };
+        if !matches!(input, Input::Response(_)) {
+            self.settle_server(id);
+        }
+        send
+    }
+
+    /// Drops a transaction that is over, or notes its next deadline.
+    fn settle_server(&mut self, id: u64) {
+        let Some(transaction) = self.servers.get_mut(&id) else { return };
+        if !transaction.is_terminated() {
+            self.deadlines.note(Key::Server(id), &mut transaction.timers);
+            return;
+        }
+        let (key, merge) = (transaction.key, transaction.merge);
+        self.servers.remove(&id);
+        if self.server_keys.get(&key) == Some(&id) {
+            self.server_keys.remove(&key);
+        }
+        if let Some(merge) = merge
+            && self.merges.get(&merge) == Some(&id)
+        {
+            self.merges.remove(&merge);
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Input {
+    Request,
+    Ack,
+    Response(StatusCode),
+    Timer(Timer),
+}
+
+/// The part of a request that responses repeat.
+fn head_of(request: &Request) -> Request {
+    let mut head = Request::new(request.method.clone(), request.uri.clone());
+    for field in &request.headers {
+        if matches!(
+            field.name,
+            HeaderName::Via
+                | HeaderName::From
+                | HeaderName::To
+                | HeaderName::CallId
+                | HeaderName::CSeq
+                | HeaderName::RecordRoute
+                | HeaderName::Timestamp
+        ) {
+            head.headers.push(field.name.clone(), field.value.clone());
+        }
+    }
+    head
+}
