@@ -189,6 +189,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_integer_pcm_is_loaded_by_the_other_reader() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("float.wav");
+        let sample_format = hound::SampleFormat::Float;
+        let spec = hound::WavSpec { channels: 2, sample_rate: 16_000, bits_per_sample: 32, sample_format };
+        let mut writer = hound::WavWriter::create(&path, spec).unwrap();
+        for sample in Tone::new(440.0, 16_000, 16_384.0).take(16_000) {
+            (0..2).for_each(|_| writer.write_sample(f32::from(sample) / 32_768.0).unwrap());
+        }
+        writer.finalize().unwrap();
+        let sound = load(&path, None).unwrap();
+        assert_eq!((sound.rate, sound.samples.len()), (16_000, 16_000));
+        assert!((goertzel(&sound.samples, 16_000, 440.0) + 6.0).abs() < 0.2);
+    }
+
+    #[test]
     fn what_is_no_sound_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         assert!(matches!(load(&folder.path().join("absent.wav"), None), Err(LoadError::Io(_))));

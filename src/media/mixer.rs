@@ -89,3 +89,80 @@ fn limit(sum: i32) -> i16 {
     let bent = KNEE + (i64::from(room) * i64::from(over) / (i64::from(room) + i64::from(over))) as i32;
     (bent * sum.signum()) as i16
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Resampler,
+        analysis::{goertzel, max_step},
+        tone::Tone,
+    };
+
+    #[test]
+    fn each_member_hears_the_others_and_not_himself() {
+        let hz = [400.0, 700.0, 1100.0];
+        let rates = [8000, 16_000, 48_000];
+        let mut tones: Vec<_> = (0..3).map(|i| Tone::new(hz[i], rates[i], 6000.0)).collect();
+        let mut inward: Vec<_> = rates.iter().map(|rate| Resampler::new(*rate, 48_000)).collect();
+        let mut outward: Vec<_> = rates.iter().map(|rate| Resampler::new(48_000, *rate)).collect();
+        let mut heard = vec![Vec::new(); 3];
+        let mut mixer = Mixer::new();
+        for _ in 0..50 {
+            mixer.begin(48_000);
+            let mut frames = Vec::new();
+            for i in 0..3 {
+                let (mut said, mut wide) = (Frame::silence(rates[i]), Frame::default());
+                tones[i].fill(said.samples_mut());
+                inward[i].frame(&said, &mut wide);
+                assert!(mixer.add(&wide));
+                frames.push(wide);
+            }
+            for i in 0..3 {
+                let (mut mixed, mut narrow) = (Frame::default(), Frame::default());
+                mixer.minus(&frames[i], &mut mixed);
+                outward[i].frame(&mixed, &mut narrow);
+                heard[i].extend_from_slice(narrow.samples());
+            }
+        }
+        for i in 0..3 {
+            for (j, hz) in hz.into_iter().enumerate() {
+                let level = goertzel(&heard[i][rates[i] as usize / 5..], rates[i], f64::from(hz));
+                assert!(
+                    if i == j { level < -60.0 } else { (level + 14.75).abs() < 0.5 },
+                    "{i} hears {j}: {level}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_loud_room_is_bent_and_never_wraps() {
+        let mut mixer = Mixer::new();
+        mixer.begin(8000);
+        let loud = Frame::from_samples(&Tone::new(400.0, 8000, 30_000.0).take(160), 8000);
+        for _ in 0..1000 {
+            mixer.add(&loud);
+        }
+        let mut out = Frame::default();
+        mixer.all(&mut out);
+        for (mixed, said) in out.samples().iter().zip(loud.samples()) {
+            assert_eq!(mixed.signum(), said.signum());
+        }
+        let mut last = 0;
+        for sum in (0..2_000_000).step_by(37) {
+            let limited = limit(sum);
+            assert!(limited >= last && limit(-sum) == -limited);
+            last = limited;
+        }
+        assert!(max_step(&[limit(KNEE), limit(KNEE + 1)]) <= 1);
+    }
+
+    #[test]
+    fn a_frame_of_another_rate_is_left_out() {
+        let mut mixer = Mixer::new();
+        mixer.begin(8000);
+        assert!(!mixer.add(&Frame::silence(16_000)));
+        assert_eq!(mixer.members(), 0);
+    }
+}

@@ -107,7 +107,7 @@ impl Concealer {
         // The end of each period is blended with what came before its start, so that it joins the next one.
         let to_end = self.period - at;
         if to_end <= quarter && len >= 2 * self.period - at {
-            let before = f32::from(self.history[len - 2 * self.period + at]);
+            let before = f32::from(self.history[len + at - 2 * self.period]);
             let weight = (quarter - to_end + 1) as f32 / (quarter + 1) as f32;
             sample += (before - sample) * weight;
         }
@@ -137,9 +137,9 @@ mod tests {
             for i in 0..20 {
                 let mut samples = tone.take(frame);
                 if i % 5 == 4 {
-                    plc.conceal(&mut samples)
+                    plc.conceal(&mut samples);
                 } else {
-                    plc.heard(&mut samples)
+                    plc.heard(&mut samples);
                 }
                 all.extend_from_slice(&samples);
             }

@@ -182,7 +182,6 @@ mod tests {
         writer.write(&[7; 8000]).unwrap();
         writer.flush().unwrap();
         writer.write(&[8; 800]).unwrap();
-        drop(writer);
         file.write_all(&[1]).unwrap();
         assert_eq!(repair(&mut file).unwrap(), Duration::from_millis(1100));
         file.rewind().unwrap();

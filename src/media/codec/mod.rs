@@ -206,3 +206,71 @@ pub fn packet_samples(kind: CodecKind, payload: &[u8]) -> usize {
 pub const fn longest_packet(kind: CodecKind) -> usize {
     kind.sample_rate() as usize / 1000 * 120
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{analysis, tone::Tone};
+
+    fn round_trip(kind: CodecKind, hz: f32, ms: usize) -> (Vec<i16>, Vec<i16>) {
+        let packet = kind.sample_rate() as usize / 1000 * ms;
+        let said = Tone::new(hz, kind.sample_rate(), 10_000.0).take(packet * (1000 / ms));
+        let (mut encoder, mut decoder, mut heard) = (Encoder::new(kind), Decoder::new(kind), Vec::new());
+        for samples in said.chunks(packet) {
+            let (mut payload, mut out) = ([0; MAX_PAYLOAD], [0; MAX_PACKET_SAMPLES]);
+            let len = encoder.encode(samples, &mut payload);
+            assert_eq!(packet_samples(kind, &payload[..len]), packet);
+            let count = decoder.decode(&payload[..len], &mut out);
+            assert_eq!(count, packet);
+            heard.extend_from_slice(&out[..count]);
+        }
+        (said, heard)
+    }
+
+    #[test]
+    fn a_tone_survives_each_codec() {
+        for (kind, least) in [
+            (CodecKind::Pcmu, 33.0),
+            (CodecKind::Pcma, 33.0),
+            (CodecKind::G722, 25.0),
+            (CodecKind::Opus, 12.0),
+        ] {
+            for ms in [10, 20, 40] {
+                let (said, heard) = round_trip(kind, 1004.0, ms);
+                let steady = kind.sample_rate() as usize / 2;
+                let wanted = &said[steady..steady + steady / 2];
+                let snr = analysis::snr(wanted, &heard[steady..], steady / 20);
+                assert!(snr > least, "{kind:?} {ms} ms: {snr} dB");
+            }
+        }
+    }
+
+    #[test]
+    fn a_prompt_is_cut_into_packets_of_one_duration() {
+        for kind in CodecKind::ALL {
+            let prompt = encode_prompt(&Tone::new(440.0, 8000, 8000.0).take(8100), 8000, kind, 20);
+            assert_eq!(prompt.len(), 51, "{kind:?}");
+            assert_eq!(prompt.ticks(), kind.rtp_clock() / 50);
+            let (mut decoder, mut all) = (Decoder::new(kind), Vec::new());
+            for i in 0..prompt.len() {
+                let mut out = [0; MAX_PACKET_SAMPLES];
+                let count = decoder.decode(prompt.payload(i).unwrap(), &mut out);
+                all.extend_from_slice(&out[..count]);
+            }
+            let rate = kind.sample_rate();
+            assert_eq!(all.len(), rate as usize / 50 * 51);
+            assert!((analysis::goertzel(&all[..rate as usize], rate, 440.0) + 12.25).abs() < 1.0, "{kind:?}");
+            assert_eq!(prompt.payload(51), None);
+        }
+        assert!(encode_prompt(&[], 8000, CodecKind::Pcmu, 20).is_empty());
+    }
+
+    #[test]
+    fn broken_payloads_and_short_buffers_give_nothing() {
+        for kind in CodecKind::ALL {
+            assert_eq!(Decoder::new(kind).decode(&[], &mut [0; 960]), 0);
+            assert_eq!(Decoder::new(kind).decode(&[0; 100], &mut [0; 3]), 0);
+            assert!(Encoder::new(kind).encode(&[0; 960], &mut [0; 1]) <= 1);
+        }
+    }
+}

@@ -3,9 +3,8 @@
 /// How many packets are kept: 640 ms of 10 ms packets. A power of two that divides 2^16.
 const SLOTS: usize = 64;
 
-/// The memory for payloads, in bytes: a second of G.711, 200 ms of Opus at 320 kbit/s. What is not played when
-/// it is full is overwritten.
-const BYTES: usize = 8192;
+/// The least memory for payloads, in bytes: that of two of the longest packets.
+const LEAST: usize = 2 * crate::rtp::MAX_PACKET;
 
 /// A received packet of sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +53,13 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(crate) fn new() -> Self {
+    /// A store with that much memory for payloads. What is not played when it is full is overwritten.
+    pub(crate) fn new(bytes: usize) -> Self {
         let packet = Packet { sequence: 0, timestamp: 0, payload_type: 0, marker: false, ticks: 0 };
         let slot = Slot { packet, start: 0, len: 0, full: false };
         Self {
             slots: vec![slot; SLOTS].into(),
-            bytes: vec![0; BYTES].into(),
+            bytes: vec![0; bytes.max(LEAST)].into(),
             written: 0,
             next: None,
             newest: 0,
@@ -100,7 +100,7 @@ impl Store {
             self.clear();
             self.next = Some(sequence);
         }
-        if payload.len() <= BYTES {
+        if payload.len() <= self.bytes.len() {
             let start = self.store(payload);
             let slot = &mut self.slots[index(sequence)];
             if !slot.full {
@@ -132,9 +132,10 @@ impl Store {
 
     /// Copies a payload to where it is not cut in two by the end of the memory.
     fn store(&mut self, payload: &[u8]) -> u64 {
-        let mut at = (self.written % BYTES as u64) as usize;
-        if at + payload.len() > BYTES {
-            self.written += (BYTES - at) as u64;
+        let room = self.bytes.len();
+        let mut at = (self.written % room as u64) as usize;
+        if at + payload.len() > room {
+            self.written += (room - at) as u64;
             at = 0;
         }
         let start = self.written;
@@ -167,7 +168,7 @@ impl Store {
 
     fn at(&self, sequence: i64) -> Option<&Slot> {
         let slot = self.slots.get(index(sequence))?;
-        let kept = slot.start + BYTES as u64 >= self.written;
+        let kept = slot.start + self.bytes.len() as u64 >= self.written;
         (slot.full && kept && slot.packet.sequence == sequence).then_some(slot)
     }
 
@@ -177,7 +178,7 @@ impl Store {
     }
 
     fn payload(&self, start: u64, len: u16) -> &[u8] {
-        let at = (start % BYTES as u64) as usize;
+        let at = (start % self.bytes.len() as u64) as usize;
         self.bytes.get(at..at + usize::from(len)).unwrap_or_default()
     }
 
@@ -214,7 +215,7 @@ mod tests {
 
     #[test]
     fn packets_come_out_in_order_once() {
-        let mut store = Store::new();
+        let mut store = Store::new(8192);
         assert_eq!(store.insert(packet(10), &[10]), Arrival::Stored);
         assert_eq!(store.insert(packet(12), &[12]), Arrival::Stored);
         assert_eq!(store.insert(packet(12), &[0]), Arrival::Duplicate);
@@ -228,7 +229,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_what_is_overwritten_is_gone() {
-        let mut store = Store::new();
+        let mut store = Store::new(8192);
         for sequence in 0..1000 {
             store.insert(packet(sequence), &[sequence as u8; 1400]);
         }
@@ -244,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_jump_begins_anew() {
-        let mut store = Store::new();
+        let mut store = Store::new(8192);
         store.insert(packet(0), &[1]);
         store.insert(packet(5000), &[2]);
         assert_eq!(store.pop().map(|(p, _)| p.sequence), Some(5000));

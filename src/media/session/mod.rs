@@ -252,11 +252,17 @@ impl Session {
     pub fn echo(&mut self, now: Instant, out: &mut [u8]) -> Option<usize> {
         let digit = self.receiver.listen_ahead();
         self.heard(now, digit);
-        let codec = self.negotiated.codec;
+        let clock = self.negotiated.codec.rtp_clock();
         loop {
             let payload = self.receiver.pull_payload()?;
-            if payload.kind == PayloadKind::Audio(codec) {
-                return self.sender.push_payload(now, payload.bytes, payload.marker, payload.ticks, out);
+            // Back in the codec it came in, which may be another than the one we would choose.
+            if let PayloadKind::Audio(codec) = payload.kind
+                && codec.rtp_clock() == clock
+            {
+                let formats = &self.negotiated.receive;
+                let number = formats.iter().find(|format| format.1 == codec)?.0;
+                let (bytes, marker, ticks) = (payload.bytes, payload.marker, payload.ticks);
+                return self.sender.push_payload_as(now, number, bytes, marker, ticks, out);
             }
         }
     }

@@ -18,6 +18,12 @@ const JUMP: i64 = 1000;
 /// Comfort noise has a payload type for good (RFC 3389 section 4).
 const COMFORT_NOISE: u8 = 13;
 
+/// The memory for waiting payloads, in bytes: half a second at 64 kbit/s, 200 ms of Opus at 320 kbit/s.
+fn memory(negotiated: &Negotiated) -> usize {
+    let opus = negotiated.receive.iter().any(|format| format.1 == CodecKind::Opus);
+    if opus { 8192 } else { 4096 }
+}
+
 /// Counts what RFC 3550 wants counted.
 #[derive(Debug, Default)]
 struct Counters {
@@ -78,7 +84,7 @@ impl Receiver {
             event_clocks: SmallVec::new(),
             listens: false,
             codec: negotiated.codec,
-            store: Store::new(),
+            store: Store::new(memory(negotiated)),
             playout: Playout::new(negotiated.codec, &negotiated.receive),
             presses: Presses::default(),
             detector: None,
@@ -119,7 +125,7 @@ impl Receiver {
         self.configure(negotiated);
         if (before.codec, &before.receive) != (negotiated.codec, &negotiated.receive) {
             // Waiting packets are of the old numbers.
-            self.store.reset();
+            self.store = Store::new(memory(negotiated));
             self.playout = Playout::new(negotiated.codec, &negotiated.receive);
         }
     }
@@ -308,7 +314,7 @@ impl Receiver {
         let expected = all.saturating_sub(counters.expected_before);
         let lost = expected.saturating_sub(got.saturating_sub(counters.received_before));
         (counters.expected_before, counters.received_before) = (all, got);
-        let fraction = if expected == 0 { 0 } else { (lost * 256 / expected).min(255) as u8 };
+        let fraction = (lost * 256).checked_div(expected).unwrap_or(0).min(255) as u8;
         let (last_report, delay) = self.sender_report.map_or((0, 0), |(middle, at)| {
             (middle, rtcp::middle(rtcp::ntp(now.saturating_duration_since(at))))
         });

@@ -185,11 +185,28 @@ impl Sender {
         ticks: u32,
         out: &mut [u8],
     ) -> Option<usize> {
+        self.push_payload_as(now, self.payload_type, payload, marker, ticks, out)
+    }
+
+    /// The same with another payload type than the negotiated one, of the same clock rate.
+    pub(super) fn push_payload_as(
+        &mut self,
+        now: Instant,
+        payload_type: u8,
+        payload: &[u8],
+        marker: bool,
+        ticks: u32,
+        out: &mut [u8],
+    ) -> Option<usize> {
         if self.is_dialling() && self.digit_replaces_sound() {
             return self.push_digit(now, out);
         }
         out.get_mut(HEADER..HEADER + payload.len())?.copy_from_slice(payload);
-        self.finish(now, payload.len(), marker, ticks, out)
+        let total = self.finish(now, payload.len(), marker, ticks, out)?;
+        if let Some(second) = out.get_mut(1) {
+            *second = (*second & 0x80) | (payload_type & 0x7F);
+        }
+        Some(total)
     }
 
     /// Between two digits there is sound, where digits are events.

@@ -221,6 +221,22 @@ fn echo_sends_what_came_at_once_and_counts_its_own_sequence() {
 }
 
 #[test]
+fn echo_answers_in_the_codec_it_hears() {
+    let mut agreed = negotiated(CodecKind::Pcmu, 20);
+    agreed.receive.push((8, CodecKind::Pcma));
+    let mut session = Session::new(1, &agreed);
+    let (now, mut out) = (start(), [0; 1500]);
+    session.handle_rtp(now, phone(), &talk(CodecKind::Pcma, 20, 1, 400.0)[3].1);
+    let len = session.echo(now, &mut out).unwrap();
+    assert_eq!(rtp::read(&out[..len]).unwrap().payload_type(), 8);
+}
+
+#[test]
+fn an_idle_session_is_small() {
+    assert!(size_of::<Session>() < 2560, "{}", size_of::<Session>());
+}
+
+#[test]
 fn a_pause_in_sending_moves_the_timestamp_and_sets_the_marker() {
     let mut session = Session::new(1, &negotiated(CodecKind::Pcmu, 20));
     let (now, mut out) = (start(), [0; 1500]);
@@ -408,4 +424,63 @@ fn reports_tell_loss_and_round_trip() {
     let len = a.rtcp_bye(now, &mut out).unwrap();
     b.handle_rtcp(now, phone(), &out[..len]);
     assert!(std::iter::from_fn(|| b.poll_event()).any(|e| e == SessionEvent::Bye));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        failure_persistence: None,
+        ..proptest::prelude::ProptestConfig::with_cases(128)
+    })]
+
+    /// Whatever arrives, nothing panics, and each tick gives 20 ms.
+    #[test]
+    fn no_packets_panic(
+        codec in 0..4usize,
+        packets in proptest::collection::vec(
+            (0..8u8, proptest::prelude::any::<u16>(), proptest::prelude::any::<u32>(),
+             proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)),
+            1..80,
+        ),
+    ) {
+        let codec = CodecKind::ALL[codec];
+        let mut agreed = negotiated(codec, 20);
+        agreed.receive.push((111, CodecKind::G722));
+        agreed.receive.push((112, CodecKind::Opus));
+        agreed.dtmf_receive.clear();
+        agreed.dtmf_receive.push((101, 8000));
+        let mut session = Session::new(1, &agreed);
+        let (now, mut frame, mut out) = (start(), Frame::default(), [0; 1500]);
+        for (i, (kind, number, word, bytes)) in packets.iter().enumerate() {
+            let at = now + Duration::from_millis(i as u64 * 7);
+            let payload_type = [agreed.payload_type, 101, 111, 112, 13, 101, 0, 77][usize::from(*kind)];
+            let sequence = if number % 3 == 0 { *number } else { i as u16 };
+            let timestamp = if number % 5 == 0 { *word } else { i as u32 * 160 };
+            // Now and then with padding, an extension, or contributing sources that are not there.
+            let first = if number % 7 == 0 { 0x80 | (word & 0x3F) as u8 } else { 0x80 };
+            let mut packet = vec![first, payload_type];
+            packet.extend(sequence.to_be_bytes());
+            packet.extend(timestamp.to_be_bytes());
+            packet.extend(7u32.to_be_bytes());
+            packet.extend(bytes);
+            session.handle_rtp(at, phone(), &packet);
+            session.handle_rtp(at, phone(), bytes);
+            session.handle_rtcp(at, phone(), bytes);
+            let _ = session.view(&packet);
+            match number % 4 {
+                0 => drop(session.echo(at, &mut out)),
+                1 => {
+                    if let Some(payload) = session.pull_payload(at) {
+                        assert!(payload.bytes.len() <= 1500);
+                    }
+                }
+                _ => {
+                    session.pull(at, &mut frame);
+                    assert_eq!(frame.samples().len(), frame.rate() as usize / 50);
+                }
+            }
+            session.push(at, &frame, &mut out);
+            session.rtcp(at, &mut out);
+        }
+        let _ = session.stats();
+    }
 }

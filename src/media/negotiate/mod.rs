@@ -1,5 +1,8 @@
 //! Offer and answer (RFC 3264) of one audio stream.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
