@@ -1,10 +1,34 @@
 //! The engine: starts the workers, opens legs on them, knows the rooms.
 
-use std::{io, net::IpAddr, ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::IpAddr,
+    ops::RangeInclusive,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        mpsc::sync_channel,
+    },
+    thread,
+    time::{Duration, Instant},
+};
 
+use sems_media::{CodecKind, EncodedPrompt, Frame, tone};
 use tokio::sync::mpsc;
 
-use super::{Library, MediaEvent, MediaLeg};
+use super::{
+    Audio, LegId, Library, MediaEvent, MediaLeg,
+    command::{LegShared, ORDERS, Order},
+    io::{DATAGRAM, Io, Tally, Wire},
+    ports::PortPool,
+    recorder,
+    recording::Outlet,
+    rooms::Rooms,
+    socket::{Udp, make_realtime, sharpen_sleep},
+    stream::Stream,
+    worker::{self, Counts, Fleet, Worker},
+};
 
 /// How the engine is set up.
 #[derive(Debug, Clone)]
@@ -80,43 +104,163 @@ pub struct Counters {
     pub legs: u64,
 }
 
-/// The media engine; cheap to clone.
+/// The media engine; cheap to clone. When the last clone is gone, it stops.
 #[derive(Debug, Clone)]
 pub struct Engine {
-    shared: Arc<()>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    fleet: Arc<Fleet>,
+    rooms: Arc<Rooms>,
+    library: Library,
+    next_leg: AtomicU64,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
 impl Engine {
     /// Starts the workers and the recorder.
     pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
-        let _ = config;
-        todo!()
+        let ports = PortPool::new(&config.rtp_ports).ok_or(EngineError::NoPorts)?;
+        let workers = config.workers.max(1);
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| sync_channel(ORDERS)).unzip();
+        let fleet = Arc::new(Fleet {
+            workers: senders,
+            loads: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
+            counts: (0..workers).map(|_| Counts::default()).collect(),
+            ports,
+            quarantine: config.quarantine,
+            recordings: AtomicU64::new(0),
+        });
+        let (jobs, recorder) = recorder::start().map_err(EngineError::Thread)?;
+        let (silence, beep) = prepared_sounds();
+        let mut threads = Vec::with_capacity(workers + 1);
+        for (index, orders) in receivers.into_iter().enumerate() {
+            let (recycle, recycled) = recorder::recycling();
+            let io = Io {
+                inbound: [0; DATAGRAM],
+                payload: [0; DATAGRAM],
+                frame: Frame::silence(8000),
+                pressed: Vec::with_capacity(64),
+                wire: Wire { out: [0; DATAGRAM], tally: Tally::default() },
+                outlet: Outlet { jobs: jobs.clone(), recycle, recycled },
+                rtp_timeout: config.rtp_timeout,
+                silence: Arc::clone(&silence),
+                beep: Arc::clone(&beep),
+            };
+            let (fleet, realtime) = (Arc::clone(&fleet), config.realtime);
+            let run = move || run_worker(index, realtime, Worker::new(index, fleet, orders, io));
+            let thread = thread::Builder::new().name(format!("sems-media-{index}")).spawn(run);
+            threads.push(thread.map_err(EngineError::Thread)?);
+        }
+        threads.push(recorder);
+        let library = Library::new(config.sounds, config.language);
+        let (rooms, threads) = (Arc::new(Rooms::default()), Mutex::new(threads));
+        Ok(Self { shared: Arc::new(Shared { fleet, rooms, library, next_leg: AtomicU64::new(1), threads }) })
     }
 
     /// Stops everything: recordings are finished, legs closed, threads joined. Blocks for as long as the disk needs.
     pub fn shutdown(&self) {
-        let _ = &self.shared;
-        todo!()
+        self.shared.stop();
+        let threads =
+            std::mem::take(&mut *self.shared.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a media thread panicked");
+            }
+        }
     }
 
     /// Opens a leg with an RTP and an RTCP port at `address`, on the worker with the fewest legs.
     pub fn open(&self, address: IpAddr, events: mpsc::Sender<MediaEvent>) -> Result<MediaLeg, PortError> {
-        let _ = (address, events);
-        todo!()
+        let fleet = &self.shared.fleet;
+        let sockets = fleet.ports.bind(address)?;
+        let load =
+            |worker: &usize| fleet.loads.get(*worker).map_or(usize::MAX, |l| l.load(Ordering::Relaxed));
+        let home = (0..fleet.workers.len()).min_by_key(load).unwrap_or(0);
+        let shared = Arc::new(LegShared {
+            id: LegId(self.shared.next_leg.fetch_add(1, Ordering::Relaxed)),
+            address: sockets.rtp.local(),
+            closed: AtomicBool::new(false),
+            home: AtomicUsize::new(home),
+        });
+        let stream = Box::new(Stream::new(Instant::now(), Arc::clone(&shared), sockets, events));
+        worker::count(&fleet.loads, home, true);
+        match fleet.workers.get(home).map(|worker| worker.send(Order::Open(stream))) {
+            Some(Ok(())) => Ok(MediaLeg::new(shared, Arc::clone(fleet), Arc::clone(&self.shared.rooms))),
+            Some(Err(_)) | None => Err(PortError::Stopped),
+        }
     }
 
     /// The sounds.
     pub fn library(&self) -> &Library {
-        todo!()
+        &self.shared.library
     }
 
     /// The rooms that have members.
     pub fn rooms(&self) -> Vec<RoomInfo> {
-        todo!()
+        self.shared.rooms.list()
     }
 
     /// The counts since the start.
     pub fn counters(&self) -> Counters {
-        todo!()
+        let fleet = &self.shared.fleet;
+        let sum = |field: fn(&Counts) -> &AtomicU64| {
+            fleet.counts.iter().map(|counts| field(counts).load(Ordering::Relaxed)).sum()
+        };
+        Counters {
+            packets_in: sum(|c| &c.packets_in),
+            packets_out: sum(|c| &c.packets_out),
+            send_errors: sum(|c| &c.send_errors),
+            late_ticks: sum(|c| &c.late_ticks),
+            dropped_events: sum(|c| &c.dropped_events),
+            legs: fleet.loads.iter().map(|load| load.load(Ordering::Relaxed) as u64).sum(),
+        }
     }
 }
+
+impl Shared {
+    fn stop(&self) {
+        for worker in &self.fleet.workers {
+            // A worker that is gone needs no order.
+            let _ = worker.send(Order::Stop);
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn run_worker(index: usize, realtime: bool, worker: Worker) {
+    sharpen_sleep();
+    if realtime && let Err(error) = make_realtime(index) {
+        // Once is enough: it is the same for all of them.
+        if index == 0 {
+            tracing::warn!(%error, "media threads run without SCHED_FIFO: packets may leave some ms late on a busy machine");
+        }
+    }
+    worker.run();
+}
+
+/// Silence for each codec, and the beep that warns of the end of a recording.
+fn prepared_sounds() -> (Arc<[Arc<EncodedPrompt>]>, Arc<Audio>) {
+    let silence = Audio::new(vec![0; 160], 8000);
+    let beep = Audio::new(tone::beep(WARNING_HZ, WARNING_MS, 8000, tone::amplitude(WARNING_BELOW)), 8000);
+    for codec in CodecKind::ALL {
+        silence.encode(codec);
+        beep.encode(codec);
+    }
+    let silence =
+        CodecKind::ALL.iter().filter_map(|codec| silence.encoding(*codec).map(Arc::clone)).collect();
+    (silence, Arc::new(beep))
+}
+
+/// The warning beep: a pitch that no call progress tone has.
+const WARNING_HZ: f32 = 1400.0;
+const WARNING_MS: u32 = 200;
+/// In dB below full scale.
+const WARNING_BELOW: f32 = 15.0;

@@ -15,9 +15,22 @@
 //! The law: a [`MediaLeg`] is a handle, and dropping it closes the leg; a worker never waits for anybody.
 
 mod audio;
+mod bridge;
+mod command;
 mod engine;
+mod io;
 mod leg;
 mod library;
+mod playing;
+mod ports;
+mod recorder;
+mod recording;
+mod room;
+mod rooms;
+mod socket;
+mod stream;
+mod wheel;
+mod worker;
 
 pub use audio::Audio;
 pub use engine::{Counters, Engine, EngineConfig, EngineError, PortError, RoomInfo};

@@ -1,0 +1,288 @@
+//! A recording as the worker sees it: frames in, blocks out, and when it is over.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError},
+    },
+    time::Duration,
+};
+
+use sems_media::{Frame, Resampler, Vad};
+use tokio::sync::mpsc;
+
+use super::{
+    MediaEvent, RecordEnd, RecordSpec,
+    recorder::{BLOCK, Job, Jobs, RecordingId},
+};
+
+/// A block is handed over when it holds this part of a second, full or not: what a crash may lose.
+const HAND_OVER: u32 = 2;
+
+/// Trailing silence beyond this is cut off.
+const TAIL: Duration = Duration::from_secs(1);
+
+/// A worker's way to the recorder, with its store of used blocks.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    pub(crate) jobs: Jobs,
+    pub(crate) recycle: SyncSender<Vec<i16>>,
+    pub(crate) recycled: Receiver<Vec<i16>>,
+}
+
+impl Outlet {
+    fn block(&self) -> Vec<i16> {
+        let mut block = self.recycled.try_recv().unwrap_or_else(|_| Vec::with_capacity(BLOCK));
+        block.clear();
+        block
+    }
+}
+
+/// What the worker has to do after a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Nothing.
+    On,
+    /// Let the speaker hear that the end is near.
+    Warn,
+    /// Forget the recording: it has ended, and the recorder reports it.
+    Over,
+}
+
+/// One recording. All lengths are in samples at `rate`.
+#[derive(Debug)]
+pub(crate) struct Recording {
+    id: RecordingId,
+    rate: u32,
+    resampler: Option<Resampler>,
+    scratch: Frame,
+    block: Vec<i16>,
+    written: u64,
+    last_sound: u64,
+    max: u64,
+    warn_at: u64,
+    silence: u64,
+    vad: Vad,
+    failed: Arc<AtomicBool>,
+    ending: Option<RecordEnd>,
+}
+
+impl Recording {
+    /// Begins a file at `rate` Hz. Reports a failure itself when the recorder takes no more.
+    pub(crate) fn begin(
+        id: RecordingId,
+        spec: RecordSpec,
+        rate: u32,
+        events: mpsc::Sender<MediaEvent>,
+        outlet: &Outlet,
+    ) -> Option<Self> {
+        let length = |of: Duration| (of.as_micros() as u64).saturating_mul(u64::from(rate)) / 1_000_000;
+        let max = if spec.max.is_zero() { u64::MAX } else { length(spec.max) };
+        let warned = !spec.warn.is_zero() && max < u64::MAX && spec.warn < spec.max;
+        let failed = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&failed);
+        let begin = Job::Begin { id, path: spec.path, rate, failed: flag, events };
+        if let Err(TrySendError::Full(Job::Begin { events, .. })) = outlet.jobs.try_send(begin) {
+            let ended = RecordEnd::Disk(BEHIND.to_owned());
+            let _ = events.try_send(MediaEvent::RecordEnded { duration: Duration::ZERO, ended });
+            return None;
+        }
+        Some(Self {
+            id,
+            rate,
+            resampler: None,
+            scratch: Frame::silence(rate),
+            block: outlet.block(),
+            written: 0,
+            last_sound: 0,
+            max,
+            warn_at: if warned { max - length(spec.warn) } else { u64::MAX },
+            silence: if spec.silence.is_zero() { u64::MAX } else { length(spec.silence) },
+            vad: Vad::new(),
+            failed,
+            ending: None,
+        })
+    }
+
+    /// Takes the next 20 ms.
+    pub(crate) fn append(&mut self, frame: &Frame, outlet: &Outlet) -> Step {
+        if self.ending.is_some() {
+            return self.try_end(outlet);
+        }
+        if self.failed.load(Ordering::Acquire) {
+            return Step::Over;
+        }
+        let before = self.written;
+        self.take(frame);
+        let due = self.block.len() as u64 * u64::from(HAND_OVER) >= u64::from(self.rate)
+            || self.block.len() + self.scratch.samples().len() > BLOCK;
+        if due && !self.hand_over(outlet) {
+            return self.end(RecordEnd::Disk(BEHIND.to_owned()), outlet);
+        }
+        if self.written >= self.max {
+            self.end(RecordEnd::Limit, outlet)
+        } else if self.written - self.last_sound >= self.silence {
+            self.end(RecordEnd::Silence, outlet)
+        } else if before < self.warn_at && self.written >= self.warn_at {
+            Step::Warn
+        } else {
+            Step::On
+        }
+    }
+
+    fn take(&mut self, frame: &Frame) {
+        let frame = if frame.rate() == self.rate {
+            frame
+        } else {
+            let fits = self.resampler.as_ref().is_some_and(|r| r.from() == frame.rate());
+            if !fits {
+                self.resampler = Some(Resampler::new(frame.rate(), self.rate));
+            }
+            if let Some(resampler) = &mut self.resampler {
+                resampler.frame(frame, &mut self.scratch);
+            }
+            &self.scratch
+        };
+        let sound = self.vad.is_sound(frame);
+        let room = usize::try_from(self.max - self.written).unwrap_or(usize::MAX);
+        let samples = frame.samples();
+        let samples = samples.get(..room).unwrap_or(samples);
+        self.block.extend_from_slice(samples);
+        self.written += samples.len() as u64;
+        if sound {
+            self.last_sound = self.written;
+        }
+    }
+
+    /// Ends it; what is still in the block goes first. Until the recorder takes it, [`append`](Self::append)
+    /// tries again.
+    pub(crate) fn end(&mut self, ended: RecordEnd, outlet: &Outlet) -> Step {
+        self.ending.get_or_insert(ended);
+        self.try_end(outlet)
+    }
+
+    fn try_end(&mut self, outlet: &Outlet) -> Step {
+        if !self.block.is_empty() && !self.hand_over(outlet) {
+            return Step::On;
+        }
+        let Some(ended) = self.ending.clone() else { return Step::On };
+        match outlet.jobs.try_send(self.last_job(ended)) {
+            Err(TrySendError::Full(_)) => Step::On,
+            Ok(()) | Err(TrySendError::Disconnected(_)) => Step::Over,
+        }
+    }
+
+    /// Ends it and waits for the recorder: when the engine stops.
+    pub(crate) fn end_waiting(mut self, outlet: &Outlet) {
+        let samples = std::mem::take(&mut self.block);
+        let _ = outlet.jobs.send(Job::Block { id: self.id, samples, recycle: outlet.recycle.clone() });
+        let ended = self.ending.take().unwrap_or(RecordEnd::Stopped);
+        let _ = outlet.jobs.send(self.last_job(ended));
+    }
+
+    fn last_job(&self, ended: RecordEnd) -> Job {
+        let tail = u64::from(self.rate) * TAIL.as_secs();
+        Job::End { id: self.id, keep: self.last_sound.saturating_add(tail), ended }
+    }
+
+    fn hand_over(&mut self, outlet: &Outlet) -> bool {
+        let samples = std::mem::take(&mut self.block);
+        let job = Job::Block { id: self.id, samples, recycle: outlet.recycle.clone() };
+        match outlet.jobs.try_send(job) {
+            Ok(()) => {
+                self.block = outlet.block();
+                true
+            }
+            Err(TrySendError::Full(Job::Block { samples, .. })) => {
+                self.block = samples;
+                false
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+const BEHIND: &str = "the disk is too slow";
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use sems_media::tone::Tone;
+
+    use super::*;
+    use crate::media::recorder::recycling;
+
+    fn outlet(queue: usize) -> (Outlet, Receiver<Job>) {
+        let (jobs, received) = sync_channel(queue);
+        let (recycle, recycled) = recycling();
+        (Outlet { jobs, recycle, recycled }, received)
+    }
+
+    fn begin(outlet: &Outlet, max_ms: u64, warn_ms: u64, silence_ms: u64) -> Recording {
+        let ms = Duration::from_millis;
+        let spec =
+            RecordSpec { path: "x".into(), max: ms(max_ms), warn: ms(warn_ms), silence: ms(silence_ms) };
+        let (events, _) = mpsc::channel(1);
+        Recording::begin(RecordingId(1), spec, 8000, events, outlet).expect("begins")
+    }
+
+    fn sound() -> Frame {
+        Frame::from_samples(&Tone::new(440.0, 8000, 8000.0).take(160), 8000)
+    }
+
+    fn samples(jobs: &Receiver<Job>) -> (usize, Option<(u64, RecordEnd)>) {
+        jobs.try_iter().fold((0, None), |(sum, end), job| match job {
+            Job::Block { samples, .. } => (sum + samples.len(), end),
+            Job::End { keep, ended, .. } => (sum, Some((keep, ended))),
+            Job::Begin { .. } => (sum, end),
+        })
+    }
+
+    // SEMS-VM-3
+    #[test]
+    fn it_warns_and_ends_at_the_limit_to_the_sample() {
+        let (outlet, jobs) = outlet(100);
+        let mut recording = begin(&outlet, 1_010, 500, 0);
+        let steps: Vec<Step> = (0..51).map(|_| recording.append(&sound(), &outlet)).collect();
+        assert_eq!(steps.iter().position(|s| *s == Step::Warn), Some(25));
+        assert_eq!(steps.iter().position(|s| *s == Step::Over), Some(50));
+        assert!(matches!(samples(&jobs), (8080, Some((_, RecordEnd::Limit)))));
+    }
+
+    #[test]
+    fn silence_ends_it_and_all_but_a_second_of_it_is_cut_off() {
+        let (outlet, jobs) = outlet(100);
+        let mut recording = begin(&outlet, 0, 0, 3_000);
+        (0..50).for_each(|_| assert_eq!(recording.append(&sound(), &outlet), Step::On));
+        let quiet = Frame::silence(8000);
+        let frames = (1..).find(|_| recording.append(&quiet, &outlet) == Step::Over);
+        // 200 ms of hangover of the voice detection, then three seconds.
+        assert_eq!(frames, Some(160));
+        let (written, end) = samples(&jobs);
+        assert_eq!((written, end), (210 * 160, Some((60 * 160 + 8000, RecordEnd::Silence))));
+    }
+
+    #[test]
+    fn a_recorder_that_does_not_keep_up_ends_the_recording_but_nothing_waits() {
+        let (outlet, jobs) = outlet(2);
+        let mut recording = begin(&outlet, 0, 0, 0);
+        let steps: Vec<Step> = (0..80).map(|_| recording.append(&sound(), &outlet)).collect();
+        assert!(!steps.contains(&Step::Over));
+        let first = samples(&jobs).0;
+        assert!(first > 0);
+        assert_eq!(recording.append(&sound(), &outlet), Step::Over);
+        assert!(matches!(samples(&jobs), (_, Some((_, RecordEnd::Disk(_))))));
+    }
+
+    #[test]
+    fn another_rate_is_brought_to_that_of_the_file() {
+        let (outlet, jobs) = outlet(100);
+        let mut recording = begin(&outlet, 0, 0, 0);
+        let wide = Frame::from_samples(&Tone::new(440.0, 16_000, 8000.0).take(320), 16_000);
+        (0..50).for_each(|_| assert_eq!(recording.append(&wide, &outlet), Step::On));
+        assert_eq!(recording.end(RecordEnd::Stopped, &outlet), Step::Over);
+        assert_eq!(samples(&jobs).0, 8000);
+    }
+}

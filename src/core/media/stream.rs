@@ -1,0 +1,541 @@
+//! A leg as its worker has it: sockets, RTP session, and what is played, recorded and passed on.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use sems_media::{CodecKind, Frame, Negotiated, Payload, PayloadKind, Pulled, Session, SessionEvent};
+use tokio::sync::mpsc;
+
+use super::{
+    LegId, LegStats, MediaEvent, PlayId, RecordEnd, RecordSpec,
+    command::LegShared,
+    io::{Io, Wire},
+    playing::Playing,
+    ports::Sockets,
+    recorder::RecordingId,
+    recording::{Recording, Step},
+    room::Seat,
+    socket::Udp,
+};
+
+/// Datagrams taken from one socket in one service: four packets of 20 ms late at once, telephone-events beside
+/// them, and room. A flood stays in the kernel's queue and is dropped there.
+const BURST: u8 = 16;
+/// Every so many services a socket is emptied; in between, only as much is taken as usually comes, since asking
+/// in vain costs a system call.
+const DRAIN: u32 = 4;
+/// Every so many services RTCP is looked at.
+const RTCP: u32 = 2;
+/// RTCP datagrams taken at once.
+const RTCP_BURST: u8 = 4;
+/// Every so many services, so once a second: the watch for silence on the wire, and a packet to a phone that
+/// would hear nothing otherwise.
+const SECOND: u32 = 50;
+/// How long a digit is sent, and the pause after it and at a `,`, in services.
+const DIGIT: Duration = Duration::from_millis(120);
+const DIGIT_GAP: u32 = 3;
+const COMMA: u32 = 25;
+
+/// Whom a leg is connected with.
+#[derive(Debug)]
+pub(crate) enum Link {
+    Alone,
+    Bridged(LegId),
+    Seated(Box<Seat>),
+}
+
+/// Digits that wait to be sent.
+#[derive(Debug, Default)]
+struct Dialling {
+    queue: VecDeque<char>,
+    pause: u32,
+    active: bool,
+}
+
+/// One leg.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) shared: Arc<LegShared>,
+    pub(crate) link: Link,
+    /// Its place in the wheel of its worker.
+    pub(crate) slot: usize,
+    pub(crate) sockets: Sockets,
+    session: Option<Box<Session>>,
+    events: mpsc::Sender<MediaEvent>,
+    playing: Option<Playing>,
+    echo: bool,
+    recording: Option<Recording>,
+    dialling: Dialling,
+    incoming: Option<CodecKind>,
+    expected: u8,
+    served: u32,
+    unfed: u32,
+    heard: Instant,
+    silent: bool,
+}
+
+impl Stream {
+    pub(crate) fn new(
+        now: Instant,
+        shared: Arc<LegShared>,
+        sockets: Sockets,
+        events: mpsc::Sender<MediaEvent>,
+    ) -> Self {
+        Self {
+            shared,
+            link: Link::Alone,
+            slot: 0,
+            sockets,
+            session: None,
+            events,
+            playing: None,
+            echo: false,
+            recording: None,
+            dialling: Dialling::default(),
+            incoming: None,
+            expected: 1,
+            served: 0,
+            unfed: 0,
+            heard: now,
+            silent: false,
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn codec(&self) -> Option<CodecKind> {
+        self.session.as_ref().map(|session| session.negotiated().codec)
+    }
+
+    /// Whether encodings made beforehand fit: they are of 20 ms.
+    pub(crate) fn takes_whole_payloads(&self) -> bool {
+        self.session.as_ref().is_some_and(|s| s.negotiated().ptime_ms == super::audio::PTIME_MS)
+    }
+
+    pub(crate) fn seat_mut(&mut self) -> Option<&mut Seat> {
+        match &mut self.link {
+            Link::Seated(seat) => Some(seat),
+            Link::Alone | Link::Bridged(_) => None,
+        }
+    }
+
+    // What is ordered.
+
+    pub(crate) fn start(&mut self, now: Instant, session: Box<Session>) {
+        if self.session.is_none() {
+            self.heard = now;
+            self.session = Some(session);
+        } else {
+            let negotiated = session.negotiated().clone();
+            self.configure(now, &negotiated);
+        }
+    }
+
+    pub(crate) fn configure(&mut self, now: Instant, negotiated: &Negotiated) {
+        self.heard = now;
+        self.silent = false;
+        let Some(session) = &mut self.session else { return };
+        session.reconfigure(negotiated);
+        // Until the source is latched anew, anybody may be it.
+        self.sockets.rtp.connect(None);
+        if let Some(playing) = &mut self.playing {
+            playing.encode_for(negotiated.codec);
+        }
+    }
+
+    pub(crate) fn play(&mut self, mut playing: Playing) {
+        if let Some(codec) = self.codec() {
+            playing.encode_for(codec);
+        }
+        self.playing = Some(playing);
+    }
+
+    pub(crate) fn stop_play(&mut self, id: Option<PlayId>) {
+        if self.playing.as_ref().is_some_and(|playing| playing.id() == id) {
+            self.playing = None;
+        }
+    }
+
+    pub(crate) fn record(&mut self, id: RecordingId, spec: RecordSpec, io: &Io) {
+        self.stop_record(io);
+        let rate = self.codec().map_or(8000, CodecKind::sample_rate);
+        self.recording = Recording::begin(id, spec, rate, self.events.clone(), &io.outlet);
+    }
+
+    pub(crate) fn stop_record(&mut self, io: &Io) {
+        if let Some(recording) = &mut self.recording
+            && recording.end(RecordEnd::Stopped, &io.outlet) == Step::Over
+        {
+            self.recording = None;
+        }
+    }
+
+    pub(crate) fn echo(&mut self, on: bool) {
+        self.echo = on;
+    }
+
+    pub(crate) fn send_digits(&mut self, digits: &str) {
+        let known = |c: &char| *c == ',' || sems_media::dtmf::code(*c).is_some();
+        let room = super::DIGITS.saturating_sub(self.dialling.queue.len());
+        self.dialling.queue.extend(digits.chars().filter(known).take(room));
+        self.dialling.active = true;
+    }
+
+    pub(crate) fn info_digit(&mut self, now: Instant, digit: char) {
+        if let Some(session) = &mut self.session {
+            session.info_digit(now, digit);
+        }
+    }
+
+    pub(crate) fn stats(&self) -> Option<LegStats> {
+        let session = self.session.as_ref()?;
+        Some(LegStats {
+            codec: session.negotiated().codec,
+            remote: session.destination(),
+            rtp: session.stats(),
+        })
+    }
+
+    /// The last words on the wire. The recording is ended; where the recorder is busy the caller calls again.
+    pub(crate) fn close(&mut self, now: Instant, io: &mut Io) -> bool {
+        if let Some(recording) = &mut self.recording
+            && recording.end(RecordEnd::Stopped, &io.outlet) == Step::On
+        {
+            return false;
+        }
+        self.recording = None;
+        if let Some(mut session) = self.session.take()
+            && let Some(length) = session.rtcp_bye(now, &mut io.wire.out)
+        {
+            self.send_rtcp(&session, length, &mut io.wire);
+        }
+        true
+    }
+
+    /// As [`close`](Self::close), waiting for the recorder: when the engine stops.
+    pub(crate) fn close_waiting(&mut self, now: Instant, io: &mut Io) {
+        if let Some(recording) = self.recording.take() {
+            recording.end_waiting(&io.outlet);
+        }
+        self.close(now, io);
+    }
+
+    // What happens in each service.
+
+    /// Takes what arrived, and tells of what was in it. Pressed digits are left in `io.pressed`.
+    pub(crate) fn intake(&mut self, now: Instant, io: &mut Io) {
+        io.pressed.clear();
+        self.served = self.served.wrapping_add(1);
+        self.receive(now, io);
+        let Some(session) = &mut self.session else { return };
+        while let Some(event) = session.poll_event() {
+            let event = match event {
+                SessionEvent::Digit(digit) => {
+                    io.pressed.push(digit);
+                    MediaEvent::Digit(digit)
+                }
+                SessionEvent::Latched(address) => MediaEvent::Latched(address),
+                _ => continue,
+            };
+            report(&self.events, event, &mut io.wire);
+        }
+        if self.served.is_multiple_of(RTCP) {
+            self.exchange_rtcp(now, io);
+        }
+        if self.served.is_multiple_of(SECOND) {
+            self.watch(now, io);
+        }
+    }
+
+    fn receive(&mut self, now: Instant, io: &mut Io) {
+        let drain = self.expected == 0 || self.served.is_multiple_of(DRAIN) || self.session.is_none();
+        let limit = if drain { BURST } else { self.expected };
+        let mut found = 0;
+        while found < limit {
+            let Some((length, source)) = self.sockets.rtp.receive(&mut io.inbound) else { break };
+            found += 1;
+            io.wire.tally.packets_in += 1;
+            let (Some(session), Some(packet)) = (&mut self.session, io.inbound.get(..length)) else {
+                continue;
+            };
+            let verdict = session.handle_rtp(now, source, packet);
+            if let Some(kind) = verdict.accepted {
+                self.heard = now;
+                self.silent = false;
+                if let PayloadKind::Audio(codec) = kind {
+                    self.incoming = Some(codec);
+                }
+            }
+            if let Some(latched) = verdict.latched {
+                self.sockets.rtp.connect(Some(latched));
+            }
+        }
+        // Nothing came: next time there may be two, and the socket is emptied.
+        self.expected = found.min(4);
+    }
+
+    fn exchange_rtcp(&mut self, now: Instant, io: &mut Io) {
+        let Some(mut session) = self.session.take() else { return };
+        if !session.negotiated().rtcp_mux {
+            for _ in 0..RTCP_BURST {
+                let Some((length, source)) = self.sockets.rtcp.receive(&mut io.inbound) else { break };
+                io.wire.tally.packets_in += 1;
+                session.handle_rtcp(now, source, io.inbound.get(..length).unwrap_or_default());
+            }
+        }
+        if let Some(length) = session.rtcp(now, &mut io.wire.out) {
+            self.send_rtcp(&session, length, &mut io.wire);
+        }
+        self.session = Some(session);
+    }
+
+    fn send_rtcp(&self, session: &Session, length: usize, wire: &mut Wire) {
+        let Some(to) = session.rtcp_destination() else { return };
+        let socket = if session.negotiated().rtcp_mux { &self.sockets.rtp } else { &self.sockets.rtcp };
+        wire.send(socket, length, to);
+    }
+
+    fn watch(&mut self, now: Instant, io: &mut Io) {
+        let Some(session) = &self.session else { return };
+        if !session.negotiated().direction.receives() {
+            self.heard = now;
+        } else if !self.silent && now.saturating_duration_since(self.heard) >= io.rtp_timeout {
+            self.silent = true;
+            report(&self.events, MediaEvent::Silent, &mut io.wire);
+        }
+    }
+
+    /// The next 20 ms of what the other side says, into `io.frame`, and into the recording.
+    pub(crate) fn hear(&mut self, now: Instant, io: &mut Io) -> Pulled {
+        let pulled = match &mut self.session {
+            Some(session) => session.pull(now, &mut io.frame),
+            None => {
+                io.frame.reset(8000);
+                Pulled::Silence
+            }
+        };
+        if let Some(recording) = &mut self.recording {
+            match recording.append(&io.frame, &io.outlet) {
+                Step::On => {}
+                Step::Warn if self.playing.is_none() => self.play(Playing::unnamed(Arc::clone(&io.beep))),
+                Step::Warn => {}
+                Step::Over => self.recording = None,
+            }
+        }
+        pulled
+    }
+
+    /// One service of a leg that is connected with nobody.
+    pub(crate) fn serve(&mut self, now: Instant, io: &mut Io) {
+        self.intake(now, io);
+        if !self.echo {
+            self.hear(now, io);
+        } else if self.playing.is_none() && self.recording.is_none() && self.incoming == self.codec() {
+            self.echo_payloads(now, io);
+        } else if self.hear(now, io) != Pulled::Silence {
+            self.feed_frame(now, &io.frame, &mut io.wire);
+        }
+        self.speak(now, io);
+    }
+
+    fn echo_payloads(&mut self, now: Instant, io: &mut Io) {
+        let Some(session) = &mut self.session else { return };
+        while let Some(payload) = session.pull_payload(now) {
+            let (PayloadKind::Audio(_), Some(copy)) =
+                (payload.kind, io.payload.get_mut(..payload.bytes.len()))
+            else {
+                continue;
+            };
+            copy.copy_from_slice(payload.bytes);
+            let (marker, ticks) = (payload.marker, payload.ticks);
+            if session.sending_digits() {
+                continue;
+            }
+            if let Some(length) = session.push_payload(now, copy, marker, ticks, &mut io.wire.out)
+                && let Some(to) = session.destination()
+            {
+                self.unfed = 0;
+                io.wire.send(&self.sockets.rtp, length, to);
+            }
+        }
+    }
+
+    /// One service of a leg whose sound goes to `other`.
+    pub(crate) fn serve_bridged(&mut self, now: Instant, other: &mut Self, io: &mut Io) {
+        self.intake(now, io);
+        let events_pass = self.passes_to(other);
+        if events_pass && let Some(session) = &mut self.session {
+            while let Some(payload) = session.pull_payload(now) {
+                other.feed_payload(now, &payload, &mut io.wire);
+            }
+        } else if self.hear(now, io) != Pulled::Silence {
+            other.feed_frame(now, &io.frame, &mut io.wire);
+        }
+        if let Some(session) = &mut other.session
+            && (!events_pass || session.negotiated().dtmf.is_none())
+        {
+            for digit in &io.pressed {
+                session.send_digit(*digit, DIGIT);
+            }
+        }
+        self.speak(now, io);
+    }
+
+    /// Whether payloads can go to `other` as they are. Not while this leg is recorded, or has to be listened to
+    /// for digits in its sound.
+    fn passes_to(&self, other: &Self) -> bool {
+        let Some(session) = &self.session else { return false };
+        self.recording.is_none()
+            && self.incoming.is_some()
+            && self.incoming == other.codec()
+            && !session.negotiated().dtmf_receive.is_empty()
+    }
+
+    fn takes_sound(&self) -> bool {
+        self.playing.is_none() && self.session.as_ref().is_some_and(|session| !session.sending_digits())
+    }
+
+    /// Sends a frame, unless something of this leg's own is to be heard there.
+    pub(crate) fn feed_frame(&mut self, now: Instant, frame: &Frame, wire: &mut Wire) {
+        if !self.takes_sound() {
+            return;
+        }
+        self.unfed = 0;
+        self.push_frame(now, frame, wire);
+    }
+
+    fn push_frame(&mut self, now: Instant, frame: &Frame, wire: &mut Wire) {
+        let Some(session) = &mut self.session else { return };
+        let mut length = session.push(now, frame, &mut wire.out);
+        while let (Some(packet), Some(to)) = (length, session.destination()) {
+            wire.send(&self.sockets.rtp, packet, to);
+            length = session.push_rest(now, &mut wire.out);
+        }
+    }
+
+    /// Passes on what another leg received.
+    fn feed_payload(&mut self, now: Instant, payload: &Payload<'_>, wire: &mut Wire) {
+        if !self.takes_sound() {
+            return;
+        }
+        self.unfed = 0;
+        if let Some(session) = &mut self.session
+            && let Some(length) = session.relay(now, payload, &mut wire.out)
+            && let Some(to) = session.destination()
+        {
+            wire.send(&self.sockets.rtp, length, to);
+        }
+    }
+
+    /// Sends 20 ms that were encoded for several legs at once.
+    pub(crate) fn feed_encoded(&mut self, now: Instant, payload: &[u8], ticks: u32, wire: &mut Wire) {
+        if self.takes_sound() {
+            self.unfed = 0;
+            self.push_payload(now, payload, false, ticks, wire);
+        }
+    }
+
+    fn push_payload(&mut self, now: Instant, payload: &[u8], marker: bool, ticks: u32, wire: &mut Wire) {
+        if let Some(session) = &mut self.session
+            && let Some(length) = session.push_payload(now, payload, marker, ticks, &mut wire.out)
+            && let Some(to) = session.destination()
+        {
+            wire.send(&self.sockets.rtp, length, to);
+        }
+    }
+
+    /// What this leg hears of its own: digits being sent, what is played, else silence, so that neither the phone
+    /// nor a NAT on the way forgets us.
+    pub(crate) fn speak(&mut self, now: Instant, io: &mut Io) {
+        if self.session.is_none() || self.dial(now, io) || self.play_on(now, io) {
+            return;
+        }
+        let busy = self.recording.is_some() || self.echo || !matches!(self.link, Link::Alone);
+        self.unfed += 1;
+        if busy && self.unfed < SECOND {
+            return;
+        }
+        self.unfed = 0;
+        let Some(codec) = self.codec() else { return };
+        match io.silence.iter().find(|silence| silence.codec() == codec) {
+            Some(silence) if self.takes_whole_payloads() => {
+                let silence = Arc::clone(silence);
+                let payload = silence.payload(0).unwrap_or_default();
+                self.push_payload(now, payload, false, silence.ticks(), &mut io.wire);
+            }
+            _ => {
+                io.frame.reset(codec.sample_rate());
+                self.push_frame(now, &io.frame, &mut io.wire);
+            }
+        }
+    }
+
+    /// Whether this service belongs to a digit.
+    fn dial(&mut self, now: Instant, io: &mut Io) -> bool {
+        let Some(session) = &mut self.session else { return false };
+        if session.sending_digits() {
+            if let Some(length) = session.push_digit(now, &mut io.wire.out)
+                && let Some(to) = session.destination()
+            {
+                io.wire.send(&self.sockets.rtp, length, to);
+            }
+            return true;
+        }
+        if !self.dialling.active {
+            return false;
+        }
+        if self.dialling.pause > 0 {
+            self.dialling.pause -= 1;
+            return false;
+        }
+        match self.dialling.queue.pop_front() {
+            Some(',') => self.dialling.pause = COMMA,
+            Some(digit) => {
+                session.send_digit(digit, DIGIT);
+                self.dialling.pause = DIGIT_GAP;
+            }
+            None => {
+                self.dialling.active = false;
+                report(&self.events, MediaEvent::DigitsSent, &mut io.wire);
+            }
+        }
+        false
+    }
+
+    /// Whether something is played.
+    fn play_on(&mut self, now: Instant, io: &mut Io) -> bool {
+        let whole = self.takes_whole_payloads();
+        let Some(mut playing) = self.playing.take() else { return false };
+        if !playing.has_more() {
+            if let Some(id) = playing.id() {
+                report(&self.events, MediaEvent::PlayEnded { id }, &mut io.wire);
+            }
+            return false;
+        }
+        match playing.payload().filter(|_| whole) {
+            Some((payload, ticks)) => {
+                self.push_payload(now, payload, playing.is_at_start(), ticks, &mut io.wire);
+            }
+            None => {
+                playing.fill(&mut io.frame);
+                self.push_frame(now, &io.frame, &mut io.wire);
+            }
+        }
+        playing.advance();
+        self.unfed = 0;
+        self.playing = Some(playing);
+        true
+    }
+}
+
+/// Tells the call; what does not fit is lost, and counted.
+fn report(events: &mpsc::Sender<MediaEvent>, event: MediaEvent, wire: &mut Wire) {
+    if let Err(mpsc::error::TrySendError::Full(_)) = events.try_send(event) {
+        wire.tally.dropped_events += 1;
+    }
+}

@@ -1,0 +1,131 @@
+//! The wheel that spreads the legs of a worker over the packet interval.
+
+use std::time::{Duration, Instant};
+
+/// Slots of one turn.
+pub(crate) const SLOTS: usize = 20;
+/// The time between two slots.
+pub(crate) const TICK: Duration = Duration::from_millis(1);
+/// A worker that is later than this (a suspended machine) does not serve what it missed: it would only send a
+/// burst that no jitter buffer keeps.
+const GIVE_UP: Duration = Duration::from_millis(200);
+
+/// Where in the wheel, and when. Knows nothing of what is in the slots but how much it weighs.
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    origin: Instant,
+    tick: u64,
+    weights: [u32; SLOTS],
+}
+
+impl Wheel {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { origin: now, tick: 0, weights: [0; SLOTS] }
+    }
+
+    /// When the next tick is due.
+    pub(crate) fn due(&self) -> Instant {
+        self.origin + TICK * u32::try_from(self.tick).unwrap_or(u32::MAX)
+    }
+
+    /// The slot of the next tick.
+    pub(crate) fn slot(&self) -> usize {
+        (self.tick % SLOTS as u64) as usize
+    }
+
+    /// Goes on to the following tick.
+    pub(crate) fn advance(&mut self) {
+        self.tick += 1;
+        // The origin follows, one turn at a time, so that the tick number stays small.
+        if self.tick == 1_000 * SLOTS as u64 {
+            self.origin = self.due();
+            self.tick = 0;
+        }
+    }
+
+    /// Passes over empty slots that need no service, up to `limit` ticks.
+    pub(crate) fn skip_empty(&mut self, limit: u32) {
+        for _ in 0..limit {
+            if self.weights[self.slot()] > 0 {
+                break;
+            }
+            self.advance();
+        }
+    }
+
+    /// How late the next tick is. After a pause beyond all use, the missed ticks are dropped.
+    pub(crate) fn lateness(&mut self, now: Instant) -> Duration {
+        let late = now.saturating_duration_since(self.due());
+        if late > GIVE_UP {
+            self.restart(now);
+        }
+        late
+    }
+
+    /// Begins anew at `now`, in the same slot: after a pause or a time without legs.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        let slot = self.slot();
+        self.tick = slot as u64;
+        self.origin = now.checked_sub(TICK * slot as u32).unwrap_or(now);
+    }
+
+    /// Takes the slot with the least in it.
+    pub(crate) fn place(&mut self, weight: u32) -> usize {
+        let slot = (0..SLOTS).min_by_key(|slot| self.weights[*slot]).unwrap_or(0);
+        self.add(slot, weight);
+        slot
+    }
+
+    /// Adds to a slot.
+    pub(crate) fn add(&mut self, slot: usize, weight: u32) {
+        self.weights[slot] += weight;
+    }
+
+    /// Takes out of a slot.
+    pub(crate) fn remove(&mut self, slot: usize, weight: u32) {
+        self.weights[slot] = self.weights[slot].saturating_sub(weight);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn legs_are_spread_evenly() {
+        let mut wheel = Wheel::new(Instant::now());
+        for _ in 0..100 {
+            wheel.place(1);
+        }
+        assert_eq!(wheel.weights, [5; SLOTS]);
+    }
+
+    #[test]
+    fn each_slot_comes_once_in_twenty_milliseconds_for_hours() {
+        let start = Instant::now();
+        let mut wheel = Wheel::new(start);
+        let mut last = None;
+        for _ in 0..200_000 {
+            if wheel.slot() == 7 {
+                if let Some(last) = last {
+                    assert_eq!(wheel.due() - last, TICK * SLOTS as u32);
+                }
+                last = Some(wheel.due());
+            }
+            wheel.advance();
+        }
+        assert_eq!(wheel.due() - start, TICK * 200_000);
+    }
+
+    #[test]
+    fn a_long_pause_is_not_made_up_for_and_a_short_one_is() {
+        let start = Instant::now();
+        let mut wheel = Wheel::new(start);
+        let late = start + Duration::from_millis(30);
+        assert_eq!(wheel.lateness(late), Duration::from_millis(30));
+        assert_eq!(wheel.due(), start);
+        let suspended = start + Duration::from_secs(5);
+        wheel.lateness(suspended);
+        assert_eq!(wheel.due(), suspended);
+    }
+}
