@@ -8,7 +8,7 @@ use std::{
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
-        mpsc::sync_channel,
+        mpsc::{Receiver, sync_channel},
     },
     thread,
     time::{Duration, Instant},
@@ -22,7 +22,7 @@ use super::{
     command::{LegShared, ORDERS, Order},
     io::{DATAGRAM, Io, Tally, Wire},
     ports::PortPool,
-    recorder,
+    recorder::{self, Jobs},
     recording::Outlet,
     rooms::Rooms,
     socket::{Udp, make_realtime, sharpen_sleep},
@@ -122,33 +122,12 @@ struct Shared {
 impl Engine {
     /// Starts the workers and the recorder.
     pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
-        let ports = PortPool::new(&config.rtp_ports).ok_or(EngineError::NoPorts)?;
-        let workers = config.workers.max(1);
-        let (senders, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| sync_channel(ORDERS)).unzip();
-        let fleet = Arc::new(Fleet {
-            workers: senders,
-            loads: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
-            counts: (0..workers).map(|_| Counts::default()).collect(),
-            ports,
-            quarantine: config.quarantine,
-            recordings: AtomicU64::new(0),
-        });
+        let (fleet, receivers) = fleet(&config)?;
         let (jobs, recorder) = recorder::start().map_err(EngineError::Thread)?;
-        let (silence, beep) = prepared_sounds();
-        let mut threads = Vec::with_capacity(workers + 1);
+        let sounds = prepared_sounds();
+        let mut threads = Vec::with_capacity(receivers.len() + 1);
         for (index, orders) in receivers.into_iter().enumerate() {
-            let (recycle, recycled) = recorder::recycling();
-            let io = Io {
-                inbound: [0; DATAGRAM],
-                payload: [0; DATAGRAM],
-                frame: Frame::silence(8000),
-                pressed: Vec::with_capacity(64),
-                wire: Wire { out: [0; DATAGRAM], tally: Tally::default() },
-                outlet: Outlet { jobs: jobs.clone(), recycle, recycled },
-                rtp_timeout: config.rtp_timeout,
-                silence: Arc::clone(&silence),
-                beep: Arc::clone(&beep),
-            };
+            let io = io(&config, jobs.clone(), &sounds);
             let (fleet, realtime) = (Arc::clone(&fleet), config.realtime);
             let run = move || run_worker(index, realtime, Worker::new(index, fleet, orders, io));
             let thread = thread::Builder::new().name(format!("sems-media-{index}")).spawn(run);
@@ -235,6 +214,41 @@ impl Drop for Shared {
     }
 }
 
+/// What the workers share, and where each of them gets its orders.
+pub(crate) fn fleet(config: &EngineConfig) -> Result<(Arc<Fleet>, Vec<Receiver<Order>>), EngineError> {
+    let ports = PortPool::new(&config.rtp_ports).ok_or(EngineError::NoPorts)?;
+    let count = config.workers.max(1);
+    let (workers, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| sync_channel(ORDERS)).unzip();
+    let fleet = Fleet {
+        workers,
+        loads: (0..count).map(|_| AtomicUsize::new(0)).collect(),
+        counts: (0..count).map(|_| Counts::default()).collect(),
+        ports,
+        quarantine: config.quarantine,
+        recordings: AtomicU64::new(0),
+    };
+    Ok((Arc::new(fleet), receivers))
+}
+
+/// What one worker lends to its legs.
+pub(crate) fn io(config: &EngineConfig, jobs: Jobs, (silence, beep): &PreparedSounds) -> Io {
+    let (recycle, recycled) = recorder::recycling();
+    Io {
+        inbound: [0; DATAGRAM],
+        payload: [0; DATAGRAM],
+        frame: Frame::silence(8000),
+        pressed: Vec::with_capacity(PRESSED),
+        wire: Wire { out: [0; DATAGRAM], tally: Tally::default() },
+        outlet: Outlet { jobs, recycle, recycled },
+        rtp_timeout: config.rtp_timeout,
+        silence: Arc::clone(silence),
+        beep: Arc::clone(beep),
+    }
+}
+
+/// Digits of one service: more than a session keeps.
+const PRESSED: usize = 64;
+
 fn run_worker(index: usize, realtime: bool, worker: Worker) {
     sharpen_sleep();
     if realtime && let Err(error) = make_realtime(index) {
@@ -247,7 +261,9 @@ fn run_worker(index: usize, realtime: bool, worker: Worker) {
 }
 
 /// Silence for each codec, and the beep that warns of the end of a recording.
-fn prepared_sounds() -> (Arc<[Arc<EncodedPrompt>]>, Arc<Audio>) {
+pub(crate) type PreparedSounds = (Arc<[Arc<EncodedPrompt>]>, Arc<Audio>);
+
+pub(crate) fn prepared_sounds() -> PreparedSounds {
     let silence = Audio::new(vec![0; 160], 8000);
     let beep = Audio::new(tone::beep(WARNING_HZ, WARNING_MS, 8000, tone::amplitude(WARNING_BELOW)), 8000);
     for codec in CodecKind::ALL {

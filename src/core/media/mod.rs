@@ -15,6 +15,8 @@
 //! The law: a [`MediaLeg`] is a handle, and dropping it closes the leg; a worker never waits for anybody.
 
 mod audio;
+#[doc(hidden)]
+pub mod bench;
 mod bridge;
 mod command;
 mod engine;

@@ -39,6 +39,9 @@ const DIGIT: Duration = Duration::from_millis(120);
 const DIGIT_GAP: u32 = 3;
 const COMMA: u32 = 25;
 
+/// Speech has nothing above 8 kHz that a message would miss: recordings of Opus are made at this rate.
+const WIDEBAND: u32 = 16_000;
+
 /// Whom a leg is connected with.
 #[derive(Debug)]
 pub(crate) enum Link {
@@ -163,7 +166,7 @@ impl Stream {
 
     pub(crate) fn record(&mut self, id: RecordingId, spec: RecordSpec, io: &Io) {
         self.stop_record(io);
-        let rate = self.codec().map_or(8000, CodecKind::sample_rate);
+        let rate = self.codec().map_or(8000, CodecKind::sample_rate).min(WIDEBAND);
         self.recording = Recording::begin(id, spec, rate, self.events.clone(), &io.outlet);
     }
 

@@ -129,6 +129,10 @@ impl Worker {
         }
     }
 
+    pub(crate) fn packets_out(&self) -> u64 {
+        self.io.wire.tally.packets_out
+    }
+
     pub(crate) fn index(&self) -> usize {
         self.index
     }
@@ -171,7 +175,7 @@ impl Worker {
         true
     }
 
-    pub(crate) fn tick(&mut self) {
+    fn tick(&mut self) {
         let now = Instant::now();
         let late = self.wheel.lateness(now);
         if late > LATE {
@@ -194,7 +198,7 @@ impl Worker {
         }
     }
 
-    fn serve_slot(&mut self, now: Instant, slot: usize) {
+    pub(crate) fn serve_slot(&mut self, now: Instant, slot: usize) {
         let entries = std::mem::take(&mut self.slots[slot]);
         for entry in &entries {
             match *entry {
@@ -235,7 +239,7 @@ impl Worker {
     }
 
     /// Carries out an order. False for the last one.
-    fn obey(&mut self, order: Order) -> bool {
+    pub(crate) fn obey(&mut self, order: Order) -> bool {
         match order {
             Order::Stop => return false,
             Order::Open(stream) => {
