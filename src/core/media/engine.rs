@@ -235,7 +235,6 @@ pub(crate) fn io(config: &EngineConfig, jobs: Jobs, (silence, beep): &PreparedSo
     let (recycle, recycled) = recorder::recycling();
     Io {
         inbound: [0; DATAGRAM],
-        payload: [0; DATAGRAM],
         frame: Frame::silence(8000),
         pressed: Vec::with_capacity(PRESSED),
         wire: Wire { out: [0; DATAGRAM], tally: Tally::default() },

@@ -45,7 +45,6 @@ impl Wire {
 #[derive(Debug)]
 pub(crate) struct Io {
     pub(crate) inbound: [u8; DATAGRAM],
-    pub(crate) payload: [u8; DATAGRAM],
     pub(crate) frame: Frame,
     /// The digits that came in the last [`intake`](super::stream::Stream::intake).
     pub(crate) pressed: Vec<char>,

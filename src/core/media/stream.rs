@@ -348,39 +348,29 @@ impl Stream {
 
     fn echo_payloads(&mut self, now: Instant, io: &mut Io) {
         let Some(session) = &mut self.session else { return };
-        while let Some(payload) = session.pull_payload(now) {
-            let (PayloadKind::Audio(_), Some(copy)) =
-                (payload.kind, io.payload.get_mut(..payload.bytes.len()))
-            else {
-                continue;
-            };
-            copy.copy_from_slice(payload.bytes);
-            let (marker, ticks) = (payload.marker, payload.ticks);
-            if session.sending_digits() {
-                continue;
-            }
-            if let Some(length) = session.push_payload(now, copy, marker, ticks, &mut io.wire.out)
-                && let Some(to) = session.destination()
-            {
-                self.unfed = 0;
-                io.wire.send(&self.sockets.rtp, length, to);
-            }
+        while let (Some(length), Some(to)) = (session.echo(now, &mut io.wire.out), session.destination()) {
+            self.unfed = 0;
+            io.wire.send(&self.sockets.rtp, length, to);
         }
     }
 
     /// One service of a leg whose sound goes to `other`.
     pub(crate) fn serve_bridged(&mut self, now: Instant, other: &mut Self, io: &mut Io) {
         self.intake(now, io);
-        let events_pass = self.passes_to(other);
-        if events_pass && let Some(session) = &mut self.session {
+        let passes = self.passes_to(other);
+        if passes && let Some(session) = &mut self.session {
             while let Some(payload) = session.pull_payload(now) {
                 other.feed_payload(now, &payload, &mut io.wire);
             }
         } else if self.hear(now, io) != Pulled::Silence {
             other.feed_frame(now, &io.frame, &mut io.wire);
         }
+        // Digits that are tones in the sound go with it; events go with the payloads, where the other side
+        // takes events.
+        let by_event = self.session.as_ref().is_some_and(|s| !s.negotiated().dtmf_receive.is_empty());
         if let Some(session) = &mut other.session
-            && (!events_pass || session.negotiated().dtmf.is_none())
+            && by_event
+            && (!passes || session.negotiated().dtmf.is_none())
         {
             for digit in &io.pressed {
                 session.send_digit(*digit, DIGIT);
@@ -389,14 +379,9 @@ impl Stream {
         self.speak(now, io);
     }
 
-    /// Whether payloads can go to `other` as they are. Not while this leg is recorded, or has to be listened to
-    /// for digits in its sound.
+    /// Whether payloads can go to `other` as they are. Not while this leg is recorded.
     fn passes_to(&self, other: &Self) -> bool {
-        let Some(session) = &self.session else { return false };
-        self.recording.is_none()
-            && self.incoming.is_some()
-            && self.incoming == other.codec()
-            && !session.negotiated().dtmf_receive.is_empty()
+        self.recording.is_none() && self.incoming.is_some() && self.incoming == other.codec()
     }
 
     fn takes_sound(&self) -> bool {
@@ -467,7 +452,6 @@ impl Stream {
         let Some(codec) = self.codec() else { return };
         match io.silence.iter().find(|silence| silence.codec() == codec) {
             Some(silence) if self.takes_whole_payloads() => {
-                let silence = Arc::clone(silence);
                 let payload = silence.payload(0).unwrap_or_default();
                 self.push_payload(now, payload, false, silence.ticks(), &mut io.wire);
             }

@@ -345,7 +345,10 @@ async fn shutdown_finishes_recordings_and_closes_legs() {
     pass(600).await;
     let stopping = engine.clone();
     tokio::task::spawn_blocking(move || stopping.shutdown()).await.expect("joined");
-    assert!(matches!(next(&mut events).await, Some(MediaEvent::RecordEnded { ended: RecordEnd::Stopped, .. })));
+    assert!(matches!(
+        next(&mut events).await,
+        Some(MediaEvent::RecordEnded { ended: RecordEnd::Stopped, .. })
+    ));
     assert_eq!(leg.join("blue", JoinSpec::default()).await, Err(JoinError::Stopped));
     assert!(engine.open(HOME, tokio::sync::mpsc::channel(1).0).is_err());
 }

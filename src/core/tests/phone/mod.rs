@@ -182,7 +182,10 @@ fn live(socket: &UdpSocket, state: &State) {
             tone_hz = hz;
             tone = tone::Tone::new(hz as f32, rate, if hz == 0 { 0.0 } else { 8_000.0 });
         }
-        let digit = { let mut digits = lock(&state.digits); (!digits.is_empty()).then(|| digits.remove(0)) };
+        let digit = {
+            let mut digits = lock(&state.digits);
+            (!digits.is_empty()).then(|| digits.remove(0))
+        };
         let samples = tone.take(rate as usize / 50);
         let mut payload = vec![0; 1500];
         let length = encoder.encode(&samples, &mut payload);
