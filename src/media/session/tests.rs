@@ -180,6 +180,33 @@ fn a_stall_of_the_network_ends_in_at_most_200_ms_of_delay() {
 }
 
 #[test]
+fn sequence_and_timestamp_run_over() {
+    let mut packets = talk(CodecKind::Pcmu, 20, 2, 400.0);
+    for (i, (_, packet)) in packets.iter_mut().enumerate() {
+        packet[2..4].copy_from_slice(&65_500u16.wrapping_add(i as u16).to_be_bytes());
+        packet[4..8].copy_from_slice(&(u32::MAX - 8000).wrapping_add(i as u32 * 160).to_be_bytes());
+    }
+    let mut session = Session::new(1, &negotiated(CodecKind::Pcmu, 20));
+    let (all, pulls) = hear(&mut session, &packets, 100);
+    assert!(pulls[3..98].iter().all(|p| *p == Pulled::Audio));
+    assert!(max_step(&all[800..15_000]) < 3300);
+    assert_eq!((session.stats().lost, session.stats().late), (0, 0));
+}
+
+#[test]
+fn a_sender_that_starts_over_is_heard_again() {
+    let mut packets = talk(CodecKind::Pcmu, 20, 3, 400.0);
+    for (i, (at, packet)) in packets.iter_mut().enumerate() {
+        let sequence = if at.as_millis() < 1000 { 40_000 + i as u16 } else { i as u16 };
+        packet[2..4].copy_from_slice(&sequence.to_be_bytes());
+    }
+    let mut session = Session::new(1, &negotiated(CodecKind::Pcmu, 20));
+    let (all, _) = hear(&mut session, &packets, 150);
+    assert!(goertzel(&all[12_000..23_000], 8000, 400.0) > -11.0);
+    assert!(session.stats().lost <= 1, "{}", session.stats().lost);
+}
+
+#[test]
 fn silence_suppression_keeps_the_pauses() {
     let mut packets = talk(CodecKind::Pcmu, 20, 6, 400.0);
     packets.retain(|(at, _)| (at.as_millis() / 1000).is_multiple_of(2));
