@@ -1,6 +1,7 @@
 //! The `sems` binary: composition only. Arguments here, each command in a module of `cli`.
 
 mod cli;
+mod dial;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -35,6 +36,8 @@ enum Command {
     Serve(Configured),
     /// Check the configuration and open nothing.
     Check(Configured),
+    /// Call somebody: a softphone without a screen; the last line is a JSON summary.
+    Dial(dial::Dial),
     /// Ask the running server.
     Ctl {
         #[command(flatten)]
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Serve(Configured { config }) => cli::serve::run(config, PLUGINS),
         Command::Check(Configured { config }) => cli::check::run(config, PLUGINS),
+        Command::Dial(dial) => return cli::dial(dial),
         Command::Ctl { configured, http, what } => cli::ctl::run(configured.config, http, what, PLUGINS),
     };
     match outcome {

@@ -53,3 +53,14 @@ fn configuration(file: Option<&PathBuf>, plugins: &[Plugin]) -> Result<Config, C
         .filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)));
     Config::load(file.or(usual.as_ref()).map(PathBuf::as_path), env, plugins)
 }
+
+/// Runs the softphone to its end.
+pub(crate) fn dial(dial: crate::dial::Dial) -> ExitCode {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(crate::dial::run(dial)),
+        Err(error) => {
+            eprintln!("cannot start the runtime: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -9,7 +9,8 @@ use std::{
 use bytes::Bytes;
 use sems_media::{Capabilities, CodecKind, Direction, Frame, LocalMedia, Pulled, Session};
 use sems_sip::{
-    Config, Credentials, Endpoint, Event, Flow, Invite, LegEvent, LegId, Output, Reply, Transport, Uri,
+    Endpoint, Flow, Transport, Uri,
+    endpoint::{Config, Credentials, Event, Invite, LegEvent, LegId, Output, Reply},
     header::NameAddr,
 };
 use tokio::{
