@@ -99,7 +99,7 @@ impl<'a> Lines<'a> {
     /// The next line without its end; `None` at the end of the datagram.
     fn next_line(&mut self) -> Option<&'a [u8]> {
         let rest = self.datagram.get(self.at..).filter(|rest| !rest.is_empty())?;
-        let line = match rest.iter().position(|b| *b == b'\n') {
+        let line = match memchr::memchr(b'\n', rest) {
             Some(end) => {
                 self.at += end + 1;
                 rest.get(..end)?
@@ -217,7 +217,7 @@ fn unfold(first: &[u8], lines: &mut Lines<'_>) -> Bytes {
 }
 
 fn field(datagram: &Bytes, line: &[u8]) -> Result<Field, &'static str> {
-    let colon = line.iter().position(|b| *b == b':').ok_or("header field without colon")?;
+    let colon = memchr::memchr(b':', line).ok_or("header field without colon")?;
     let (name, value) = line.split_at(colon);
     let name = name.trim_ascii_end();
     let value = value.get(1..).unwrap_or_default();

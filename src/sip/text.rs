@@ -6,51 +6,49 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 /// UTF-8 text over shared [`Bytes`]: cloning and cutting it copies nothing.
 ///
 /// A short text keeps the whole datagram alive that it was cut from; [`Text::detached`] makes a copy for what is
 /// kept long.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Text(Bytes);
+pub struct Text(ByteString);
 
 impl Text {
     /// Text that lives in the program itself.
     pub const fn from_static(text: &'static str) -> Self {
-        Self(Bytes::from_static(text.as_bytes()))
+        Self(ByteString::from_static(text))
     }
 
     /// The text of `bytes`; what is not UTF-8 in it becomes U+FFFD in a copy.
     pub fn from_lossy(bytes: Bytes) -> Self {
-        match std::str::from_utf8(&bytes) {
-            Ok(_) => Self(bytes),
-            Err(_) => Self::from(String::from_utf8_lossy(&bytes).into_owned()),
-        }
+        ByteString::try_from(bytes.clone())
+            .map_or_else(|_| Self::from(String::from_utf8_lossy(&bytes).into_owned()), Self)
     }
 
     /// The text as a string slice.
     pub fn as_str(&self) -> &str {
-        // Checked at construction; safe code has to look again, which for header-sized text costs nanoseconds.
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        &self.0
     }
 
     /// A part of this text that shares its buffer. A `part` from elsewhere is copied.
     pub fn slice(&self, part: &str) -> Self {
         let (start, inner) = (self.0.as_ptr() as usize, part.as_ptr() as usize);
         match inner.checked_sub(start) {
-            Some(at) if at + part.len() <= self.0.len() => Self(self.0.slice(at..at + part.len())),
+            Some(at) if at + part.len() <= self.0.len() => Self(self.0.slice_ref(part)),
             _ => Self::from(part),
         }
     }
 
     /// The same text in a buffer of its own.
     pub fn detached(&self) -> Self {
-        Self(Bytes::copy_from_slice(&self.0))
+        Self::from(self.as_str())
     }
 
     /// The shared bytes.
     pub fn into_bytes(self) -> Bytes {
-        self.0
+        self.0.into_bytes()
     }
 }
 
@@ -81,31 +79,31 @@ impl Hash for Text {
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
+        Self(ByteString::from(text))
     }
 }
 
 impl From<String> for Text {
     fn from(text: String) -> Self {
-        Self(Bytes::from(text))
+        Self(ByteString::from(text))
     }
 }
 
 impl From<Text> for Bytes {
     fn from(text: Text) -> Self {
-        text.0
+        text.0.into_bytes()
     }
 }
 
 impl PartialEq<str> for Text {
     fn eq(&self, other: &str) -> bool {
-        self.0 == other.as_bytes()
+        self.as_str() == other
     }
 }
 
 impl PartialEq<&str> for Text {
     fn eq(&self, other: &&str) -> bool {
-        self.0 == other.as_bytes()
+        self.as_str() == *other
     }
 }
 
