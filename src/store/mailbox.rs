@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     Store, StoreError,
-    spool::{Sidecar, write_whole},
+    spool::{Sidecar, remove, write_whole},
     store::blocking,
     value::{mailbox_key, new_id, split_mailbox},
 };
@@ -66,11 +66,16 @@ impl Store {
             let target = self.shared.folders.greetings.join(name);
             blocking(move || write_whole(&target, &wav)).await?;
         }
+        let former = self.greeting_of(&mailbox_key(user, domain)).await?;
         let update = sqlx::query("UPDATE account SET greeting = $3 WHERE username = $1 AND domain = $2")
             .bind(user)
             .bind(domain.to_ascii_lowercase())
             .bind(name);
-        self.update_account(update).await
+        self.update_account(update).await?;
+        match former {
+            Some(former) => blocking(move || remove(&former)).await,
+            None => Ok(()),
+        }
     }
 
     async fn greeting_of(&self, mailbox: &str) -> Result<Option<PathBuf>, StoreError> {

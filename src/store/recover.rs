@@ -85,7 +85,15 @@ impl Store {
         }
         let sidecar = match self.read_sidecar(id).await {
             Ok(Some(sidecar)) => sidecar,
-            Ok(None) => return self.quarantine(id, "nobody knows whose it is").await,
+            Ok(None) if self.shared.folders.take(id).exists() => {
+                return self.quarantine(id, "nobody knows whose it is").await;
+            }
+            Ok(None) => {
+                // A sidecar half written: its caller heard no beep yet.
+                let partial = self.shared.folders.sidecar(id).with_extension("json.tmp");
+                blocking(move || remove(&partial)).await?;
+                return Ok(Fate::Settled);
+            }
             Err(error) => return self.quarantine(id, &error.to_string()).await,
         };
         let Some(sound) = self.shared.folders.sound(id) else {
@@ -123,14 +131,14 @@ impl Store {
     }
 }
 
-/// The keys of all files in the spool. A sidecar half written is none: its call heard no beep yet.
+/// The keys of all files in the spool.
 fn left_behind(spool: &Path) -> Result<BTreeSet<String>, StoreError> {
     let mut ids = BTreeSet::new();
     for entry in fs::read_dir(spool).map_err(StoreError::file(spool))? {
         let path = entry.map_err(StoreError::file(spool))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         match name.split_once('.') {
-            Some((id, "json" | "wav")) if is_id(id) => {
+            Some((id, "json" | "json.tmp" | "wav")) if is_id(id) => {
                 ids.insert(id.to_owned());
             }
             _ => {}

@@ -97,6 +97,7 @@ async fn takes_without_sound_are_missed_calls() {
     let house = House::new();
     let store = house.open().await;
     house.record(&store, Mode::Both, 1).await;
+    fs::write(house.path(&format!("spool/{}.json.tmp", "0".repeat(32))), "{").unwrap();
     let empty = house.record(&store, Mode::Both, 5).await;
     fs::write(&empty.path, []).unwrap();
     let absent = house.record(&store, Mode::Both, 5).await;

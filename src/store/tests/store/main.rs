@@ -4,6 +4,7 @@
 
 mod accounts;
 mod crash;
+mod kill;
 mod mailboxes;
 mod outbox;
 
@@ -73,10 +74,14 @@ impl House {
     }
 
     fn deposit(&self, mode: Mode) -> Deposit {
+        Self::deposit_at(self.now(), mode)
+    }
+
+    fn deposit_at(received: SystemTime, mode: Mode) -> Deposit {
         Deposit {
             caller: "sip:1001@example.org".to_owned(),
             caller_name: Some("Zoë Å".to_owned()),
-            received: self.now(),
+            received,
             mode,
         }
     }
