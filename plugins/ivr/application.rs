@@ -46,6 +46,9 @@ impl Ground {
     }
 }
 
+/// The top level of a script may take as many budgets: it is run once, beside the loop.
+const LOADING: u32 = 10;
+
 /// The application.
 pub(crate) struct Ivr {
     ground: Arc<Ground>,
@@ -56,7 +59,7 @@ pub(crate) struct Ivr {
 
 impl Ivr {
     pub(crate) fn new(ground: Arc<Ground>, max_threads: usize, budget: Duration) -> std::io::Result<Self> {
-        let library = Library::new(ground.scripts.clone());
+        let library = Library::new(ground.scripts.clone(), budget * LOADING);
         let threads = Arc::new(Semaphore::new(max_threads.min(Semaphore::MAX_PERMITS)));
         Ok(Self { ground, library, lanes: Lanes::begin(budget)?, threads })
     }

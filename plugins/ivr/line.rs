@@ -27,6 +27,9 @@ use crate::{
 /// Any of them cuts a question short.
 const ALL_DIGITS: &str = "0123456789*#ABCD";
 
+/// A script that was told so often that the caller has hung up, and still asks for more, ignores it.
+const HANG_UPS: u32 = 100;
+
 /// A call as its script reaches it.
 #[derive(Clone)]
 pub(crate) struct LegParts {
@@ -50,6 +53,8 @@ pub(crate) struct Attendant {
     legs: JoinSet<()>,
     /// Recordings without a path of their own; they end with the call.
     temporary: Vec<PathBuf>,
+    /// How often the script was told that the call is over.
+    hang_ups: u32,
 }
 
 impl Attendant {
@@ -62,7 +67,10 @@ impl Attendant {
     fn new(ground: Arc<Ground>, info: Arc<CallInfo>, state: State) -> (Self, LegParts) {
         let (sender, requests) = mpsc::channel(REQUESTS);
         let parts = LegParts { info: info.clone(), requests: sender };
-        (Self { ground, info, state, requests, legs: JoinSet::new(), temporary: Vec::new() }, parts)
+        (
+            Self { ground, info, state, requests, legs: JoinSet::new(), temporary: Vec::new(), hang_ups: 0 },
+            parts,
+        )
     }
 
     /// Does what is asked until the script ends; None when it never will.
@@ -84,10 +92,20 @@ impl Attendant {
                         () = waiter.gone() => continue,
                         outcome = self.perform(ask) => outcome,
                     };
+                    let over = matches!(outcome, Err(CallError::HungUp | CallError::Ended(_)));
                     waiter.answer(outcome);
+                    if over && self.is_ignored() {
+                        let traceback = "it goes on although the caller has hung up".to_owned();
+                        return Some(Ended::Raised { traceback, status: 500 });
+                    }
                 }
             }
         }
+    }
+
+    fn is_ignored(&mut self) -> bool {
+        self.hang_ups += 1;
+        self.hang_ups >= HANG_UPS
     }
 
     /// Attends a dialled leg until no script holds it any more.

@@ -7,7 +7,7 @@ use pyo3::{
     prelude::*,
     types::PyTuple,
 };
-use sems_app::{Call, Mailbox, MessageId, Mode, Prompt, Room, Uri, command::DigitsOptions};
+use sems_app::{Call, CallError, Mailbox, MessageId, Mode, Prompt, Room, Uri, command::DigitsOptions};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
@@ -66,8 +66,10 @@ pub(crate) struct Recording {
     pub(crate) stop_on: String,
 }
 
-/// Who waits for the answer.
-pub(crate) enum Waiter {
+/// Who waits for the answer. One that is dropped was not answered, and is told that the call is over.
+pub(crate) struct Waiter(Option<Waiting>);
+
+enum Waiting {
     /// A coroutine, by its ticket on its lane; the receiver resolves when it no longer waits.
     Coroutine { lane: Arc<Lane>, ticket: u64, gone: oneshot::Receiver<()> },
     /// A thread.
@@ -75,21 +77,43 @@ pub(crate) enum Waiter {
 }
 
 impl Waiter {
+    /// A coroutine of `lane`, until `gone` resolves.
+    pub(crate) fn coroutine(lane: Arc<Lane>, ticket: u64, gone: oneshot::Receiver<()>) -> Self {
+        Self(Some(Waiting::Coroutine { lane, ticket, gone }))
+    }
+
+    /// A thread at the other end of this channel.
+    pub(crate) fn thread(reply: oneshot::Sender<Outcome>) -> Self {
+        Self(Some(Waiting::Thread(reply)))
+    }
+
     /// Hands over the answer.
-    pub(crate) fn answer(self, outcome: Outcome) {
-        match self {
-            Self::Coroutine { lane, ticket, .. } => lane.deliver(ticket, outcome),
+    pub(crate) fn answer(mut self, outcome: Outcome) {
+        self.hand_over(outcome);
+    }
+
+    fn hand_over(&mut self, outcome: Outcome) {
+        match self.0.take() {
+            Some(Waiting::Coroutine { lane, ticket, .. }) => lane.deliver(ticket, outcome),
             // A thread that waits no more has nothing to be told.
-            Self::Thread(reply) => drop(reply.send(outcome)),
+            Some(Waiting::Thread(reply)) => drop(reply.send(outcome)),
+            None => {}
         }
     }
 
     /// Resolves when nobody waits any longer.
     pub(crate) async fn gone(&mut self) {
-        match self {
-            Self::Coroutine { gone, .. } => drop(gone.await),
-            Self::Thread(reply) => reply.closed().await,
+        match &mut self.0 {
+            Some(Waiting::Coroutine { gone, .. }) => drop(gone.await),
+            Some(Waiting::Thread(reply)) => reply.closed().await,
+            None => {}
         }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.hand_over(Err(CallError::HungUp));
     }
 }
 

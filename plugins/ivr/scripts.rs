@@ -12,9 +12,6 @@ use sems_app::{ConfigError, Params};
 
 use crate::interpreter;
 
-/// How long the top level of a script may take.
-const LOADING: Duration = Duration::from_secs(10);
-
 /// The file name of the script in the parameters of a route.
 ///
 /// # Errors
@@ -75,12 +72,14 @@ struct Slot {
 /// All scripts that were called so far. Their names come from the configuration alone, so they are few.
 pub(crate) struct Library {
     folder: PathBuf,
+    /// How long the top level of a script may take.
+    loading: Duration,
     slots: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
 }
 
 impl Library {
-    pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder, slots: Mutex::default() }
+    pub(crate) fn new(folder: PathBuf, loading: Duration) -> Self {
+        Self { folder, loading, slots: Mutex::default() }
     }
 
     /// The script as it is now. A version that does not load is reported once, and the one before it serves on.
@@ -102,7 +101,7 @@ impl Library {
             Ok(stamp) if slot.tried == Some(stamp) => {}
             Ok(stamp) => {
                 slot.tried = Some(stamp);
-                match load(path).await {
+                match load(path, self.loading).await {
                     Ok(script) => {
                         tracing::info!(script = name, "loaded");
                         slot.script = Some(Arc::new(script));
@@ -126,7 +125,7 @@ impl Library {
     }
 }
 
-async fn load(path: PathBuf) -> Result<Script, String> {
+async fn load(path: PathBuf, limit: Duration) -> Result<Script, String> {
     let file = path.clone();
     let loading = tokio::task::spawn_blocking(move || {
         Python::attach(|py| {
@@ -136,10 +135,10 @@ async fn load(path: PathBuf) -> Result<Script, String> {
                 .map_err(|error| error.to_string())
         })
     });
-    let loaded = tokio::time::timeout(LOADING, loading).await;
+    let loaded = tokio::time::timeout(limit, loading).await;
     let Ok(loaded) = loaded else {
         interrupt(path);
-        return Err(format!("its top level did not end within {LOADING:?}"));
+        return Err(format!("its top level did not end within {limit:?}"));
     };
     let (kind, object) = loaded.map_err(|error| error.to_string())??;
     let kind = match kind.as_str() {

@@ -13,6 +13,8 @@ use crate::{interpreter, lane::Lane};
 const LOOKS: u32 = 4;
 /// A loop held this many budgets, interrupted in vain after each, is abandoned.
 const STRIKES: u32 = 5;
+/// A loop that is late for as many budgets and runs no task is abandoned.
+const STARVED: u32 = 30;
 
 /// The loop that takes new calls, and the watch over it.
 pub(crate) struct Lanes {
@@ -117,6 +119,11 @@ impl Suspicion {
             return Verdict::Fine;
         }
         let task = running();
+        if task == 0 {
+            // Nothing to interrupt: a callback holds the loop, or other threads keep the interpreter from it.
+            self.held_by = None;
+            return if late >= budget * STARVED { Verdict::Abandon } else { Verdict::Fine };
+        }
         match &mut self.held_by {
             Some((held_by, strikes)) if *held_by == task => {
                 if late >= budget * STRIKES {
@@ -155,6 +162,13 @@ mod tests {
             [(0, 1), (500, 1), (750, 1), (1000, 1), (1500, 1), (2000, 1), (3000, 1), (4000, 1), (5000, 1)];
         let expected = [Fine, Fine, Fine, Interrupt, Fine, Interrupt, Interrupt, Interrupt, Abandon];
         assert_eq!(verdicts(&looks), expected);
+    }
+
+    #[test]
+    fn a_starved_loop_is_not_interrupted() {
+        let verdict = verdicts(&[(500, 0), (1000, 0), (5000, 0), (29_000, 0), (30_000, 0)]);
+        assert_eq!(verdict[..4], [const { Verdict::Fine }; 4]);
+        assert_eq!(verdict[4], Verdict::Abandon);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! A call in a script's hand: facts about it, and the way of its verbs to the task that attends it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use pyo3::{
     exceptions::PyRuntimeError,
@@ -16,6 +19,10 @@ use crate::{
     request::{Ask, Request, Waiter},
     value::{outcome, toml_table, uri_parts},
 };
+
+/// How long a script that goes on after its call waits to be told again that it is over: one that ignores it
+/// in an endless loop shall not keep a core busy. `ivr.py` has the same pause for coroutines.
+const OVER: Duration = Duration::from_secs(1);
 
 /// A call, or a leg of one.
 #[pyclass(frozen, module = "_ivr")]
@@ -52,19 +59,20 @@ impl Wire {
 
 #[pymethods]
 impl Wire {
-    /// Begins a verb whose result comes over the lane under `ticket`.
-    fn begin(&self, ticket: u64, verb: &str, args: &Bound<'_, PyTuple>) -> PyResult<Pending> {
+    /// Begins a verb whose result comes over the lane under `ticket`; None when the call is no longer attended.
+    fn begin(&self, ticket: u64, verb: &str, args: &Bound<'_, PyTuple>) -> PyResult<Option<Pending>> {
         let lane =
             self.lane.clone().ok_or_else(|| PyRuntimeError::new_err("this call belongs to a thread"))?;
         let ask = Ask::read(verb, args, self.info().request_uri.host())?;
         let (pending, gone) = oneshot::channel();
-        let request = Request::Verb(ask, Waiter::Coroutine { lane, ticket, gone });
+        let request = Request::Verb(ask, Waiter::coroutine(lane, ticket, gone));
         match self.parts.requests.try_send(request) {
-            Ok(()) => {}
-            Err(TrySendError::Closed(Request::Verb(_, waiter))) => waiter.answer(Err(CallError::HungUp)),
-            Err(_) => return Err(PyRuntimeError::new_err("too many verbs of one call side by side")),
+            Ok(()) => Ok(Some(Pending(Mutex::new(Some(pending))))),
+            Err(TrySendError::Closed(_)) => Ok(None),
+            Err(TrySendError::Full(_)) => {
+                Err(PyRuntimeError::new_err("too many verbs of one call side by side"))
+            }
         }
-        Ok(Pending(Mutex::new(Some(pending))))
     }
 
     /// Does a verb and waits for its result, the interpreter released.
@@ -80,8 +88,9 @@ impl Wire {
         let ask = Ask::read(verb, args, self.info().request_uri.host())?;
         let result = py.detach(|| {
             let (reply, answer) = oneshot::channel();
-            let request = Request::Verb(ask, Waiter::Thread(reply));
+            let request = Request::Verb(ask, Waiter::thread(reply));
             if self.parts.requests.blocking_send(request).is_err() {
+                std::thread::sleep(OVER);
                 return Err(CallError::HungUp);
             }
             answer.blocking_recv().unwrap_or(Err(CallError::HungUp))

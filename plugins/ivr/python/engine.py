@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import collections
 import ctypes
 import inspect
 import logging
@@ -184,6 +185,7 @@ def run_classic(code, wire, names):
 # Coroutines, all on one loop
 
 _loops = {}
+_left = []
 
 
 def run(lane):
@@ -194,24 +196,36 @@ def run(lane):
     _loops[ident] = loop
     # The loop knows its tasks by weak references only.
     tasks = set()
+    backlog = collections.deque()
 
     def beat():
-        lane.beat(ident)
-        loop.call_later(lane.beats, beat)
+        try:
+            lane.beat(ident)
+        finally:
+            loop.call_later(lane.beats, beat)
 
     def gathered():
         items = lane.take()
         if items is None:
             loop.stop()
             return
-        for item in items:
-            if item[0] < 0:
-                _, serve, wire, number = item
-                task = loop.create_task(_serve(serve, wire, lane, number))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-            else:
-                ivr._deliver(*item)
+        backlog.extend(items)
+        try:
+            while backlog:
+                hand_over(*backlog.popleft())
+        finally:
+            # An interruption meant for a script may come just after it let go.
+            if backlog:
+                loop.call_soon(gathered)
+
+    def hand_over(ticket, *result):
+        if ticket >= 0:
+            ivr._deliver(ticket, *result)
+            return
+        serve, wire, number = result
+        task = loop.create_task(_serve(serve, wire, lane, number))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     loop.add_reader(lane.fileno(), gathered)
     loop.call_soon(beat)
@@ -223,6 +237,10 @@ def run(lane):
             # Meant for a script that had just let go, or raised by one: nothing that ends the others.
             continue
     _loops.pop(ident, None)
+    # Not to be collected: that would close coroutines half-way, on whatever thread, and one that swallows even
+    # this exception in an endless loop would hold that thread for ever.
+    if tasks:
+        _left.append((loop, tasks))
 
 
 async def _serve(serve, wire, lane, number):

@@ -141,6 +141,10 @@ class _Awaited:
         ticket = next(_tickets)
         future = asyncio.get_running_loop().create_future()
         pending = wire.begin(ticket, verb, args)
+        if pending is None:
+            # A task that ignores this in an endless loop shall not keep a core busy.
+            await asyncio.sleep(1)
+            raise HungUp("the call is over")
         _waiting[ticket] = future
         try:
             value = await future

@@ -1,11 +1,11 @@
 //! A script that loops for ever harms only its own call. IVR-A8
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use sems_app::testing::Outcome;
+use sems_app::{CallError, testing::Outcome};
 
 use crate::{Scripts, caller};
 
@@ -99,4 +99,77 @@ async def serve(call):
     // The call ends with the script, though the music would play on.
     let outcome = scripts.call("bad.py", caller().waits(Duration::from_secs(1_000_000_000)).hangs_up()).await;
     assert!(outcome.result.is_ok());
+}
+
+#[tokio::test]
+async fn a_script_that_ignores_the_hang_up_is_left_behind() {
+    let scripts = Scripts::new();
+    let source = r##"
+def serve(call):
+    call = call.answer()
+    while True:
+        try:
+            call.play("welcome")
+        except:
+            pass
+"##;
+    scripts.write("deaf.py", source);
+    let awaited = source.replace("def serve", "async def serve").replace("= call", "= await call");
+    scripts.write("deaf_too.py", &awaited.replace("  call.play", "  await call.play"));
+    for name in ["deaf.py", "deaf_too.py"] {
+        let outcome = scripts.call(name, caller().hears("welcome").hangs_up()).await;
+        assert!(matches!(outcome.result, Err(CallError::Application(_))), "{name}: {:?}", outcome.result);
+        assert_eq!(outcome.heard(), ["welcome"]);
+    }
+}
+
+#[tokio::test]
+async fn a_top_level_that_does_not_end_is_interrupted() {
+    let scripts = Scripts::with("budget = \"50ms\"");
+    scripts.write("endless.py", "def serve(call): pass\nwhile True: pass\n");
+    let begun = Instant::now();
+    assert_eq!(scripts.call("endless.py", caller()).await.status, 500);
+    assert!(begun.elapsed() >= Duration::from_millis(500));
+    // The thread that loaded it is free again, or this runtime would wait for it at the end of the test.
+}
+
+// IVR-A8, IVR-A9
+#[tokio::test]
+async fn tracebacks_are_in_the_log() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let scripts = Scripts::new();
+    scripts.write("bad.py", "async def serve(call):\n    number = 1 / 0\n");
+    scripts.call("bad.py", caller()).await;
+    scripts.write("worse.py", "async def serve(call)\n");
+    scripts.call("worse.py", caller()).await;
+    let text = log.text();
+    for expected in
+        ["ERROR", "bad.py\", line 2, in serve", "number = 1 / 0", "ZeroDivisionError", "SyntaxError"]
+    {
+        assert!(text.contains(expected), "{expected:?} in {text}");
+    }
+    assert!(!text.contains("engine.py"), "nothing of ours in the author's traceback: {text}");
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("whole")).into_owned()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("whole").extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
