@@ -338,12 +338,18 @@ impl Stream {
         self.intake(now, io);
         if !self.echo {
             self.hear(now, io);
-        } else if self.playing.is_none() && self.recording.is_none() && self.incoming == self.codec() {
+        } else if self.playing.is_none() && self.recording.is_none() && self.returns_as_it_came() {
             self.echo_payloads(now, io);
         } else if self.hear(now, io) != Pulled::Silence {
             self.feed_frame(now, &io.frame, &mut io.wire);
         }
         self.speak(now, io);
+    }
+
+    /// Whether what arrives can be sent back undecoded: in the codec it came in, if its clock is that of ours.
+    fn returns_as_it_came(&self) -> bool {
+        let clock = |codec: Option<CodecKind>| codec.map(CodecKind::rtp_clock);
+        clock(self.incoming) == clock(self.codec())
     }
 
     fn echo_payloads(&mut self, now: Instant, io: &mut Io) {
@@ -357,20 +363,19 @@ impl Stream {
     /// One service of a leg whose sound goes to `other`.
     pub(crate) fn serve_bridged(&mut self, now: Instant, other: &mut Self, io: &mut Io) {
         self.intake(now, io);
-        let passes = self.passes_to(other);
-        if passes && let Some(session) = &mut self.session {
+        if self.passes_to(other)
+            && let Some(session) = &mut self.session
+        {
             while let Some(payload) = session.pull_payload(now) {
                 other.feed_payload(now, &payload, &mut io.wire);
             }
         } else if self.hear(now, io) != Pulled::Silence {
             other.feed_frame(now, &io.frame, &mut io.wire);
         }
-        // Digits that are tones in the sound go with it; events go with the payloads, where the other side
-        // takes events.
+        // Digits that are tones in the sound went with it; those that came as events are sent anew.
         let by_event = self.session.as_ref().is_some_and(|s| !s.negotiated().dtmf_receive.is_empty());
         if let Some(session) = &mut other.session
             && by_event
-            && (!passes || session.negotiated().dtmf.is_none())
         {
             for digit in &io.pressed {
                 session.send_digit(*digit, DIGIT);

@@ -25,7 +25,6 @@ const MUTE: u32 = u32::MAX;
 pub struct Heard {
     pub at: Instant,
     pub sequence: u16,
-    pub timestamp: u32,
     pub payload_type: u8,
     pub payload: Vec<u8>,
 }
@@ -139,13 +138,15 @@ impl Phone {
         sems_media::analysis::goertzel(&self.last(400), self.rate(), hz)
     }
 
-    /// The time from saying a payload to hearing it again, for each payload that came back.
+    /// The time from saying a payload to hearing it again, for each payload that came back. Of a tone whose
+    /// packets differ for long enough: where one is like an earlier one, the later is meant.
     pub fn round_trips(&self) -> Vec<Duration> {
         let sent = lock(&self.state.sent).clone();
         self.packets()
             .iter()
             .filter_map(|heard| {
-                let (at, _) = sent.iter().find(|(_, payload)| *payload == heard.payload)?;
+                let mut before = sent.iter().rev().filter(|(at, _)| *at < heard.at);
+                let (at, _) = before.find(|(_, payload)| *payload == heard.payload)?;
                 Some(heard.at - *at)
             })
             .collect()
@@ -224,7 +225,6 @@ fn receive_until(socket: &UdpSocket, state: &State, due: Instant) {
         lock(&state.heard).push(Heard {
             at: Instant::now(),
             sequence: u16::from_be_bytes([packet[2], packet[3]]),
-            timestamp: u32::from_be_bytes([packet[4], packet[5], packet[6], packet[7]]),
             payload_type: packet[1] & 0x7f,
             payload: packet[12..].to_vec(),
         });
