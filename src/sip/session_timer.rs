@@ -67,19 +67,20 @@ fn whole_seconds(duration: Duration) -> u32 {
 
 /// Decides as the side that answers (RFC 4028 section 9). `supports` says whether the other side knows timers.
 pub(crate) fn grant(config: &Config, request: &Headers, supports: bool) -> Grant {
-    let Some(wanted) = wanted(config) else { return Grant::Off };
-    let asked = request.typed::<SessionExpires>().ok();
     if !supports {
         // Without support there is nothing to tell it, and its proxies' wish cannot be answered.
         return Grant::Off;
     }
+    let asked = request.typed::<SessionExpires>().ok();
     let floor = min_se(config);
     let theirs = request.typed::<MinSe>().map_or(FLOOR, |header| header.0);
-    let seconds = match asked {
-        Some(header) if header.secs < floor => return Grant::TooSmall(floor),
+    let seconds = match (asked, wanted(config)) {
+        (Some(header), _) if header.secs < floor => return Grant::TooSmall(floor),
         // It may be lowered, but not below the caller's Min-SE.
-        Some(header) => header.secs.min(wanted.max(theirs)),
-        None => wanted.max(theirs),
+        (Some(header), Some(wanted)) => header.secs.min(wanted.max(theirs)),
+        (Some(header), None) => header.secs,
+        (None, Some(wanted)) => wanted.max(theirs),
+        (None, None) => return Grant::Off,
     };
     // Whoever asked without naming a refresher does it itself; one that did not ask is spared.
     let refresher = asked.map_or(Refresher::Uas, |header| header.refresher.unwrap_or(Refresher::Uac));

@@ -124,6 +124,17 @@ impl<K: Copy + Ord> Deadlines<K> {
         }
     }
 
+    /// How many entries there are, stale ones included.
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Drops the entries that speak for nothing.
+    pub(crate) fn retain(&mut self, mut is_live: impl FnMut(Instant, K) -> bool) {
+        self.heap.retain(|Reverse((at, key))| is_live(*at, *key));
+        self.heap.shrink_to_fit();
+    }
+
     /// When the first entry is due.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, _))| *at)
@@ -150,6 +161,11 @@ impl<K: Copy + Ord> Default for Deadlines<K> {
 }
 
 impl Timers {
+    /// Whether an entry of the queue speaks for this table.
+    pub(crate) fn is_queued_at(&self, at: Instant) -> bool {
+        self.queued == Some(at)
+    }
+
     /// Whether the entry taken out of the queue is the one that speaks for this table.
     pub(crate) fn claim(&mut self, at: Instant) -> bool {
         let current = self.queued == Some(at);

@@ -88,6 +88,8 @@ impl Endpoint {
                 self.take_upcall(now, upcall);
             }
         }
+        let legs = &self.legs;
+        self.layer.tidy(legs.len(), |id| legs.get(&id).map(|leg| &leg.timers));
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is wanted next. It may turn out that nothing is due then.

@@ -59,7 +59,7 @@ impl Leg {
             self.ack(now, layer, None);
         }
         self.refuse_pending(now, layer);
-        self.give_up_outgoing(layer);
+        self.give_up_outgoing(now, layer);
         self.stop();
         self.tries = 0;
         let Some((mut request, flow)) = self.request(layer, Method::Bye) else { return self.close() };
@@ -90,7 +90,7 @@ impl Leg {
         match &self.phase {
             Phase::Confirmed => {
                 self.refuse_pending(now, layer);
-                self.give_up_outgoing(layer);
+                self.give_up_outgoing(now, layer);
                 self.stop();
                 self.late = None;
                 self.phase = Phase::HungUp;

@@ -115,6 +115,13 @@ pub(crate) struct Incoming {
     last: Option<(u16, Option<Bytes>)>,
 }
 
+impl Incoming {
+    /// Offer and answer went through before the final response.
+    fn is_described(&self) -> bool {
+        self.described && self.unacknowledged.is_none()
+    }
+}
+
 #[derive(Debug)]
 struct Unacknowledged {
     bytes: Bytes,

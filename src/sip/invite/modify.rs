@@ -39,7 +39,8 @@ impl Leg {
                 self.glares = 0;
                 self.pursue_wish(now, layer);
             }
-            _ => self.emit(layer, LegEvent::ModifyFailed { status: 481 }),
+            // It has ended, and said so.
+            _ => {}
         }
     }
 
@@ -76,9 +77,9 @@ impl Leg {
     }
 
     /// The leg ends: whatever comes back for our re-INVITE is only acknowledged.
-    pub(super) fn give_up_outgoing(&mut self, layer: &mut Layer) {
+    pub(super) fn give_up_outgoing(&mut self, now: Instant, layer: &mut Layer) {
         if let Some(outgoing) = self.outgoing.take() {
-            layer.disown(outgoing.key);
+            layer.disown(now, outgoing.key);
         }
     }
 

@@ -19,10 +19,7 @@ impl Leg {
         match &self.phase {
             Phase::Confirmed | Phase::Calling(_) => {}
             // RFC 3311 section 5.2: their own offer is not answered yet.
-            Phase::Incoming(incoming)
-                if !arrival.request.body.is_empty()
-                    && !(incoming.described && incoming.unacknowledged.is_none()) =>
-            {
+            Phase::Incoming(incoming) if !arrival.request.body.is_empty() && !incoming.is_described() => {
                 return self.refuse_for_now(now, layer, arrival.id);
             }
             Phase::Incoming(_) => {}

@@ -19,6 +19,12 @@ use crate::{
 };
 
 mod calls;
+mod changes;
+mod churn;
+mod faults;
+mod outside;
+mod reliable;
+mod sessions;
 
 /// The one instant that virtual time is counted from.
 pub(crate) fn epoch() -> Instant {
@@ -50,6 +56,8 @@ pub(crate) struct Net {
     pub(crate) events: Vec<Vec<Event>>,
     /// Every message that was sent, with the number of its sender.
     pub(crate) wire: Vec<(usize, String)>,
+    /// Whether `wire` is kept.
+    pub(crate) keep_wire: bool,
     /// Messages that match are lost, as often as told.
     pub(crate) losses: Vec<(&'static str, u32)>,
     air: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Bytes)>,
@@ -91,6 +99,7 @@ impl Net {
             ends,
             weather: Weather::default(),
             wire: Vec::new(),
+            keep_wire: true,
             losses: Vec::new(),
             air: BTreeMap::new(),
             sent: 0,
@@ -113,10 +122,13 @@ impl Net {
     }
 
     fn carry(&mut self, end: usize, flow: &Flow, bytes: Bytes) {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let lost = self.losses.iter_mut().find(|(what, left)| *left > 0 && text.starts_with(what));
-        let dropped = lost.map(|(_, left)| *left -= 1).is_some();
-        self.wire.push((end, text));
+        let mut dropped = false;
+        if self.keep_wire {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let lost = self.losses.iter_mut().find(|(what, left)| *left > 0 && text.starts_with(what));
+            dropped = lost.map(|(_, left)| *left -= 1).is_some();
+            self.wire.push((end, text));
+        }
         let dice = self.rng.next_u64() % 100;
         if dropped || dice < self.weather.loss {
             return;
@@ -202,6 +214,18 @@ impl Net {
         assert!(self.saw(1, |event| matches!(event, LegEvent::Acked { .. })));
         self.forget();
         (caller, callee)
+    }
+
+    /// A call whose first INVITE is refused with something to be mended.
+    pub(crate) fn connect_anew(&mut self) {
+        self.at(0, |end, now| {
+            end.invite(now, Invite { body: Some(Bytes::from_static(OFFER)), ..call(0, 1) })
+        });
+        self.run_ms(100);
+        let callee = self.incoming(1);
+        self.at(1, |end, now| end.accept(now, callee, Some(Bytes::from_static(ANSWER))));
+        self.run_ms(100);
+        assert!(self.saw(1, |event| matches!(event, LegEvent::Acked { .. })));
     }
 
     /// The leg of the last INVITE that came.

@@ -99,6 +99,10 @@ impl ClientTransaction {
         }
     }
 
+    pub(super) fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
     fn is_terminated(&self) -> bool {
         match &self.machine {
             Machine::Invite(machine) => machine.is_terminated(),
@@ -236,11 +240,24 @@ impl Layer {
         }
     }
 
-    /// The leg that waits for this one hung up.
-    pub(crate) fn disown(&mut self, key: ClientKey) {
+    /// The leg that waits for this re-INVITE hung up. The other side may have done so as well, and then never
+    /// answers: it is given up like a cancelled one.
+    pub(crate) fn disown(&mut self, now: Instant, key: ClientKey) {
         if let Some(transaction) = self.clients.get_mut(&key) {
             transaction.owner = Owner::Gone;
+            self.expect_no_answer(now, key);
         }
+    }
+
+    fn expect_no_answer(&mut self, now: Instant, key: ClientKey) {
+        let Some(transaction) = self.clients.get(&key) else { return };
+        let timing = self.timing(&transaction.flow);
+        let Some(transaction) = self.clients.get_mut(&key) else { return };
+        let mut step = Step { now, timing, timers: &mut transaction.timers };
+        if let Machine::Invite(machine) = &mut transaction.machine {
+            machine.step(&mut step, client_invite::Input::Cancelled);
+        }
+        self.settle_client(key);
     }
 
     /// Cancels an INVITE, now or when the first provisional response comes. Its owner hears no more of it.
@@ -265,12 +282,7 @@ impl Layer {
         let Some(invite) = &transaction.request else { return };
         let cancel = cancel_of(invite, reason);
         let flow = transaction.flow.clone();
-        let timing = self.timing(&flow);
-        let Some(transaction) = self.clients.get_mut(&key) else { return };
-        let mut step = Step { now, timing, timers: &mut transaction.timers };
-        if let Machine::Invite(machine) = &mut transaction.machine {
-            machine.step(&mut step, client_invite::Input::Cancelled);
-        }
+        self.expect_no_answer(now, key);
         let cancel_key = ClientKey { branch: key.branch, cancel: true };
         self.start(now, cancel_key, &flow, cancel, Owner::Nobody, false);
     }

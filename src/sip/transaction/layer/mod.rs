@@ -31,6 +31,9 @@ use crate::{
 /// The room for output that is kept while there is none.
 const MAX_IDLE_OUTPUT: usize = 1024;
 
+/// Stale deadlines that are not worth a search; more than a second's calls leave behind.
+const MAX_STALE: usize = 65_536;
+
 /// What a deadline belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Key {
@@ -205,6 +208,25 @@ impl Layer {
 
     pub(crate) fn pop_deadline(&mut self, now: Instant) -> Option<(Instant, Key)> {
         self.deadlines.pop(now)
+    }
+
+    /// Drops stale deadlines when they are many: a leg leaves that of its session timer behind, half an hour
+    /// away. `legs` is how many there are, `leg` their timers.
+    pub(crate) fn tidy<'a>(&mut self, legs: usize, leg: impl Fn(LegId) -> Option<&'a Timers>) {
+        let live = self.servers.len() + self.clients.len() + legs;
+        let stale = self.deadlines.len().saturating_sub(live);
+        if stale == 0 || (live > 0 && stale <= live + MAX_STALE) {
+            return;
+        }
+        let (servers, clients) = (&self.servers, &self.clients);
+        self.deadlines.retain(|at, key| {
+            let timers = match key {
+                Key::Server(id) => servers.get(&id).map(ServerTransaction::timers),
+                Key::Client(key) => clients.get(&key).map(ClientTransaction::timers),
+                Key::Leg(id) => leg(id),
+            };
+            timers.is_some_and(|timers| timers.is_queued_at(at))
+        });
     }
 
     pub(crate) fn server_count(&self) -> usize {

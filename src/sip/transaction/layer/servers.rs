@@ -53,6 +53,10 @@ pub(super) struct ServerTransaction {
 }
 
 impl ServerTransaction {
+    pub(super) fn timers(&self) -> &Timers {
+        &self.timers
+    }
+
     fn is_terminated(&self) -> bool {
         match &self.machine {
             Machine::Invite(machine) => machine.is_terminated(),
