@@ -14,19 +14,19 @@ use sems_core::media::{Engine, EngineConfig, MediaEvent, MediaLeg};
 use sems_media::{CodecKind, Decoder, Direction, Encoder, Negotiated, OpusParameters, tone};
 use tokio::sync::mpsc;
 
-pub const HOME: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+pub(crate) const HOME: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 /// The payload type of telephone-events.
-pub const EVENT: u8 = 101;
+pub(crate) const EVENT: u8 = 101;
 /// Says nothing at all, not even silence.
 const MUTE: u32 = u32::MAX;
 
 /// A received packet.
 #[derive(Debug, Clone)]
-pub struct Heard {
-    pub at: Instant,
-    pub sequence: u16,
-    pub payload_type: u8,
-    pub payload: Vec<u8>,
+pub(crate) struct Heard {
+    pub(crate) at: Instant,
+    pub(crate) sequence: u16,
+    pub(crate) payload_type: u8,
+    pub(crate) payload: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -41,8 +41,8 @@ struct State {
 }
 
 #[derive(Debug)]
-pub struct Phone {
-    pub address: SocketAddr,
+pub(crate) struct Phone {
+    pub(crate) address: SocketAddr,
     state: Arc<State>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -53,7 +53,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Phone {
     /// A phone that says silence to nobody yet.
-    pub fn new(codec: CodecKind) -> Self {
+    pub(crate) fn new(codec: CodecKind) -> Self {
         let socket = UdpSocket::bind((HOME, 0)).expect("a free port");
         let address = socket.local_addr().expect("bound");
         let state = Arc::new(State {
@@ -71,7 +71,7 @@ impl Phone {
     }
 
     /// A phone in a call with a new leg.
-    pub fn call(engine: &Engine, codec: CodecKind) -> (Self, MediaLeg, mpsc::Receiver<MediaEvent>) {
+    pub(crate) fn call(engine: &Engine, codec: CodecKind) -> (Self, MediaLeg, mpsc::Receiver<MediaEvent>) {
         let phone = Self::new(codec);
         let (events, received) = mpsc::channel(64);
         let leg = engine.open(HOME, events).expect("a port");
@@ -80,37 +80,37 @@ impl Phone {
         (phone, leg, received)
     }
 
-    pub fn talk_to(&self, target: SocketAddr) {
+    pub(crate) fn talk_to(&self, target: SocketAddr) {
         *lock(&self.state.target) = Some(target);
     }
 
     /// Says a tone from now; 0 is silence.
-    pub fn say(&self, hz: u32) {
+    pub(crate) fn say(&self, hz: u32) {
         self.state.hz.store(hz, Ordering::Relaxed);
     }
 
     /// Sends nothing from now.
-    pub fn mute(&self) {
+    pub(crate) fn mute(&self) {
         self.state.hz.store(MUTE, Ordering::Relaxed);
     }
 
     /// Presses a digit: three packets of an event, three times its end.
-    pub fn press(&self, code: u8) {
+    pub(crate) fn press(&self, code: u8) {
         let packets = [(160, false), (320, false), (480, true), (480, true), (480, true)];
         lock(&self.state.digits).extend(packets.map(|(duration, end)| (code, duration, end)));
     }
 
     /// All that was heard so far.
-    pub fn packets(&self) -> Vec<Heard> {
+    pub(crate) fn packets(&self) -> Vec<Heard> {
         lock(&self.state.heard).clone()
     }
 
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         lock(&self.state.heard).clear();
     }
 
     /// The sound that was heard so far, without what was lost.
-    pub fn sound(&self) -> Vec<i16> {
+    pub(crate) fn sound(&self) -> Vec<i16> {
         let mut decoder = Decoder::new(self.state.codec);
         let mut samples = Vec::new();
         let mut packets = self.packets();
@@ -124,23 +124,23 @@ impl Phone {
     }
 
     /// The last `ms` of the sound.
-    pub fn last(&self, ms: usize) -> Vec<i16> {
+    pub(crate) fn last(&self, ms: usize) -> Vec<i16> {
         let sound = self.sound();
         sound[sound.len().saturating_sub(ms * self.rate() as usize / 1000)..].to_vec()
     }
 
-    pub fn rate(&self) -> u32 {
+    pub(crate) fn rate(&self) -> u32 {
         self.state.codec.sample_rate()
     }
 
     /// How loud a tone was in the last 400 ms, in dBFS.
-    pub fn level(&self, hz: f64) -> f64 {
+    pub(crate) fn level(&self, hz: f64) -> f64 {
         sems_media::analysis::goertzel(&self.last(400), self.rate(), hz)
     }
 
     /// The time from saying a payload to hearing it again, for each payload that came back. Of a tone whose
     /// packets differ for long enough: where one is like an earlier one, the later is meant.
-    pub fn round_trips(&self) -> Vec<Duration> {
+    pub(crate) fn round_trips(&self) -> Vec<Duration> {
         let sent = lock(&self.state.sent).clone();
         self.packets()
             .iter()
@@ -236,7 +236,7 @@ fn payload_type(codec: CodecKind) -> u8 {
 }
 
 /// What both sides would agree on.
-pub fn negotiated(codec: CodecKind, remote: Option<SocketAddr>) -> Negotiated {
+pub(crate) fn negotiated(codec: CodecKind, remote: Option<SocketAddr>) -> Negotiated {
     Negotiated {
         codec,
         payload_type: payload_type(codec),
@@ -252,7 +252,7 @@ pub fn negotiated(codec: CodecKind, remote: Option<SocketAddr>) -> Negotiated {
     }
 }
 
-pub fn config(workers: usize, first_port: u16) -> EngineConfig {
+pub(crate) fn config(workers: usize, first_port: u16) -> EngineConfig {
     EngineConfig {
         workers,
         rtp_ports: first_port..=first_port + 199,
@@ -264,16 +264,16 @@ pub fn config(workers: usize, first_port: u16) -> EngineConfig {
     }
 }
 
-pub fn engine(workers: usize, first_port: u16) -> Engine {
+pub(crate) fn engine(workers: usize, first_port: u16) -> Engine {
     Engine::start(config(workers, first_port)).expect("an engine")
 }
 
-pub async fn pass(ms: u64) {
+pub(crate) async fn pass(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
 }
 
 /// The next event that is not the latch, within three seconds.
-pub async fn next(events: &mut mpsc::Receiver<MediaEvent>) -> Option<MediaEvent> {
+pub(crate) async fn next(events: &mut mpsc::Receiver<MediaEvent>) -> Option<MediaEvent> {
     loop {
         match tokio::time::timeout(Duration::from_secs(3), events.recv()).await {
             Ok(Some(MediaEvent::Latched(_))) => {}
