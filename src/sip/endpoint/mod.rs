@@ -22,6 +22,9 @@ use crate::{
     transaction::layer::{Key, Layer, Owner, Purpose, ServerOwner, Upcall},
 };
 
+/// The room for legs that is kept while there is none.
+const MAX_IDLE_LEGS: usize = 1024;
+
 /// A user agent without sockets or clock.
 ///
 /// Every call may leave something in the output: drain [`poll_output`](Self::poll_output), then wait for the
@@ -208,6 +211,11 @@ impl Endpoint {
             let tag = leg.tag;
             self.legs.remove(&id);
             self.tags.remove(&tag);
+            if self.legs.is_empty() && self.legs.capacity() > MAX_IDLE_LEGS {
+                // What a burst needed is not kept for ever.
+                self.legs = HashMap::new();
+                self.tags = HashMap::new();
+            }
         } else {
             self.layer.note(Key::Leg(id), &mut leg.timers);
         }

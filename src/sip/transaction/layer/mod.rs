@@ -218,6 +218,12 @@ impl Layer {
         if stale == 0 || (live > 0 && stale <= live + MAX_STALE) {
             return;
         }
+        // What a burst needed is not kept for ever.
+        for map in [&mut self.server_keys, &mut self.merges] {
+            map.shrink_to(map.len() * 2);
+        }
+        self.servers.shrink_to(self.servers.len() * 2);
+        self.clients.shrink_to(self.clients.len() * 2);
         let (servers, clients) = (&self.servers, &self.clients);
         self.deadlines.retain(|at, key| {
             let timers = match key {
