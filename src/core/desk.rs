@@ -219,8 +219,12 @@ impl Desk {
             on: None,
         };
         if let Some(route) = self.router.find(&query) {
-            let Target::App { name, params } = &route.target;
-            return Ok(Plan::Application { name: name.clone(), params: params.clone() });
+            return Ok(match &route.target {
+                Target::App { name, params } => {
+                    Plan::Application { name: name.clone(), params: params.clone() }
+                }
+                Target::Relay { to } => Plan::Relay(to.clone()),
+            });
         }
         match callee {
             Some(aor) if self.accounts.contains(aor) => Ok(Plan::Account(aor.clone())),

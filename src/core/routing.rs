@@ -28,6 +28,11 @@ pub enum Target {
         /// The keys of the route beside its conditions.
         params: Params,
     },
+    /// To another SIP server, the request URI as it is (SER-M8).
+    Relay {
+        /// `sip:host[:port][;transport=tcp]`
+        to: Uri,
+    },
 }
 
 /// The conditions of a route. An empty one always holds; of several values one must.
@@ -343,9 +348,10 @@ mod tests {
         let query =
             Query { user, domain: "localhost", from: &from, method: "INVITE", source, registered: false, on };
         let router = Router::new(default_routes());
-        router
-            .find(&query)
-            .map(|Route { index, target: Target::App { name, .. }, .. }| (name.clone(), *index))
+        router.find(&query).map(|route| match &route.target {
+            Target::App { name, .. } => (name.clone(), route.index),
+            Target::Relay { to } => (to.to_string(), route.index),
+        })
     }
 
     // SER-M9, SEMS-VM-4, SEMS-CF-2

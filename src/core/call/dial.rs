@@ -8,7 +8,7 @@ use sems_app::{
     command::{self, DialOptions, Reply},
 };
 use sems_sip::{
-    Request, Text,
+    Request, Text, Transport,
     endpoint::Invite,
     header::{MaxForwards, NameAddr, Route},
 };
@@ -147,6 +147,26 @@ async fn answered(
     {
         tracing::error!(call = cdr.id, %error, "the call record was not written");
     }
+}
+
+/// The server of a relay route as a target; none when its name or its family leads nowhere.
+pub(super) async fn server(shared: &Shared, request: &Request, to: &Uri) -> Vec<Target> {
+    let transport = match to.param("transport") {
+        Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
+        _ => Transport::Udp,
+    };
+    let port = to.port().unwrap_or(transport.default_port());
+    let host = to.host().trim_matches(['[', ']']);
+    let remote = match tokio::net::lookup_host((host, port)).await {
+        Ok(mut found) => found.next(),
+        Err(error) => {
+            tracing::warn!(%to, %error, "a relay cannot be resolved");
+            None
+        }
+    };
+    let Some(remote) = remote else { return Vec::new() };
+    let flow = shared.signalling.flow_to(transport, remote).await;
+    flow.map(|flow| Target { uri: request.uri.clone(), flow, route: Vec::new() }).into_iter().collect()
 }
 
 fn address(uri: &Uri) -> Option<NameAddr> {

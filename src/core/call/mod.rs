@@ -11,7 +11,10 @@ mod registry;
 mod verb;
 mod verbs;
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use sems_app::{CallInfo, IncomingCall, Params, Unavailable, command};
 use sems_sip::{
@@ -29,7 +32,7 @@ use self::{
     registry::Entry,
 };
 use crate::{
-    location::Aor,
+    location::{self, Aor},
     routing::{Query, Router, Target},
     shared::Shared,
     signalling::Ask,
@@ -60,6 +63,8 @@ pub(crate) enum Plan {
     },
     /// To the phones of an account, then to the route for its absence.
     Account(Aor),
+    /// To another server, then to the route for the callee's absence.
+    Relay(sems_app::Uri),
 }
 
 /// Serves a call to its end, and writes its record.
@@ -76,7 +81,14 @@ pub(crate) async fn serve(shared: Arc<Shared>, invitation: Invitation) {
             application(&shared, caller, &mut entry, &name).await
         }
         Plan::Account(aor) => {
-            account(&shared, caller, &mut entry, &request, &flow, &aor, &router, callee.as_ref()).await
+            let targets = shared.location.targets(&aor, SystemTime::now());
+            let absence = Absence { router: &router, flow: &flow, callee: callee.as_ref() };
+            reach(&shared, caller, &mut entry, &request, targets, absence).await
+        }
+        Plan::Relay(to) => {
+            let targets = dial::server(&shared, &request, &to).await;
+            let absence = Absence { router: &router, flow: &flow, callee: callee.as_ref() };
+            reach(&shared, caller, &mut entry, &request, targets, absence).await
         }
     };
     entry.ended();
@@ -90,48 +102,75 @@ pub(crate) async fn serve(shared: Arc<Shared>, invitation: Invitation) {
     }
 }
 
-/// The callee's phones; then, on the same call, the application for his absence (SEMS-VM-4).
-#[allow(clippy::too_many_arguments, reason = "one caller; a struct would only rename the invitation")]
-async fn account(
+/// What finds the route for a callee who does not answer.
+struct Absence<'a> {
+    router: &'a Router,
+    flow: &'a Flow,
+    callee: Option<&'a Aor>,
+}
+
+impl Absence<'_> {
+    fn route(&self, info: &CallInfo, registered: bool, why: Unavailable) -> Option<&crate::routing::Route> {
+        self.router.find(&Query {
+            user: info.request_uri.user().unwrap_or_default(),
+            domain: self.callee.map_or_else(|| info.request_uri.host(), |aor| &aor.domain),
+            from: &info.from,
+            method: "INVITE",
+            source: self.flow.remote.ip(),
+            registered,
+            on: Some(why),
+        })
+    }
+}
+
+/// Rings the targets; then, on the same call, goes where the route for the callee's absence leads (SEMS-VM-4).
+async fn reach(
     shared: &Arc<Shared>,
     mut caller: Party,
     entry: &mut Entry,
     request: &Request,
-    flow: &Flow,
-    aor: &Aor,
-    router: &Router,
-    callee: Option<&Aor>,
+    targets: Vec<location::Target>,
+    absence: Absence<'_>,
 ) -> Ending {
-    let targets = shared.location.targets(aor, SystemTime::now());
-    let connected = if targets.is_empty() {
-        Connected::Unavailable { why: Unavailable::Offline, status: 480 }
-    } else {
-        let invite = dial::onward(request);
-        connect(shared, &mut caller, entry, &targets, shared.ring_timeout, invite).await
-    };
-    let (why, status) = match connected {
+    let ring = shared.ring_timeout;
+    let (why, status) = match ring_all(shared, &mut caller, entry, request, &targets, ring).await {
         Connected::Over(ending) => return ending,
         Connected::Unavailable { why, status } => (why, status),
     };
-    if let Some(media) = caller.media() {
+    let info = entry.info().clone();
+    match absence.route(&info, !targets.is_empty(), why).map(|route| &route.target) {
+        Some(Target::App { name, params }) => {
+            entry.serve(name, params.clone(), Some(why));
+            application(shared, caller, entry, name).await
+        }
+        Some(Target::Relay { to }) => {
+            let targets = dial::server(shared, request, to).await;
+            match ring_all(shared, &mut caller, entry, request, &targets, ring).await {
+                Connected::Over(ending) => ending,
+                Connected::Unavailable { status, .. } => refuse(shared, &caller, status).await,
+            }
+        }
+        None => refuse(shared, &caller, status).await,
+    }
+}
+
+async fn ring_all(
+    shared: &Arc<Shared>,
+    caller: &mut Party,
+    entry: &Entry,
+    request: &Request,
+    targets: &[location::Target],
+    ring: Duration,
+) -> Connected {
+    if targets.is_empty() {
+        return Connected::Unavailable { why: Unavailable::Offline, status: 480 };
+    }
+    let connected = connect(shared, caller, entry, targets, ring, dial::onward(request)).await;
+    if let (Connected::Unavailable { .. }, Some(media)) = (&connected, caller.media()) {
+        // Early media of a callee who then did not answer.
         media.unbridge();
     }
-    let info = entry.info().clone();
-    let query = Query {
-        user: info.request_uri.user().unwrap_or_default(),
-        domain: callee.map_or("", |aor| &aor.domain),
-        from: &info.from,
-        method: "INVITE",
-        source: flow.remote.ip(),
-        registered: !targets.is_empty(),
-        on: Some(why),
-    };
-    let Some(route) = router.find(&query) else {
-        return refuse(shared, &caller, status).await;
-    };
-    let Target::App { name, params } = &route.target;
-    entry.serve(name, params.clone(), Some(why));
-    application(shared, caller, entry, name).await
+    connected
 }
 
 /// Hands the call to an application.

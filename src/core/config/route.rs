@@ -1,10 +1,10 @@
 //! `[[route]]`.
 
-use sems_app::{Params, Plugin};
+use sems_app::{Params, Plugin, Scheme, Uri};
 use toml::Table;
 
 use super::{
-    read::{Node, Section, Source, Tree},
+    read::{Given, Node, Section, Source, Tree},
     setting::Setting,
 };
 use crate::routing::{Conditions, Route, Target, default_routes};
@@ -22,11 +22,19 @@ pub(super) fn read(node: Option<Node>, plugins: &[Plugin], source: &mut Source) 
         let (when, name, params) = {
             let mut section = Section::item("route", item.line, keys, source);
             let when = conditions(&mut section);
-            let Some(name) = section.take::<String>("app") else {
-                section.fault("app", "a route needs an application");
-                continue;
-            };
-            (when, name, section.rest())
+            match (section.take::<String>("app"), section.take::<String>("relay")) {
+                (Some(name), None) => (when, name, section.rest()),
+                (None, Some(to)) => {
+                    if let Some(to) = relay(&mut section, to) {
+                        routes.push(Route { index, when, target: Target::Relay { to } });
+                    }
+                    continue;
+                }
+                _ => {
+                    section.fault("app", "a route needs either an application (app) or a server (relay)");
+                    continue;
+                }
+            }
         };
         let lines: Vec<(String, usize)> = params.iter().map(|(key, node)| (key.clone(), node.line)).collect();
         let table: Table = params.iter().map(|(key, node)| (key.clone(), node.plain())).collect();
@@ -35,6 +43,16 @@ pub(super) fn read(node: Option<Node>, plugins: &[Plugin], source: &mut Source) 
         routes.push(Route { index, when, target: Target::App { name: name.value, params } });
     }
     routes
+}
+
+/// `relay = "sip:host:port;transport=tcp"`: the server that calls are passed on to.
+fn relay(section: &mut Section<'_>, given: Given<String>) -> Option<Uri> {
+    let uri: Option<Uri> = given.value.parse().ok();
+    let uri = uri.filter(|uri| uri.scheme() == Scheme::Sip && uri.user().is_none());
+    if uri.is_none() {
+        section.fault_at(given.place, "relay", "expected a server as in \"sip:host:5060;transport=udp\"");
+    }
+    uri
 }
 
 fn conditions(section: &mut Section<'_>) -> Conditions {
@@ -59,7 +77,7 @@ fn conditions(section: &mut Section<'_>) -> Conditions {
 }
 
 fn check(
-    name: &super::read::Given<String>,
+    name: &Given<String>,
     params: &Params,
     plugins: &[Plugin],
     lines: &[(String, usize)],

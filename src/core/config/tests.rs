@@ -246,7 +246,7 @@ fn a_route_keeps_its_parameters_and_warns_of_what_is_not_built_in() {
     );
     let [route] = &config.routes[..] else { panic!("one route: {:?}", config.routes) };
     assert_eq!(route.when.user.len(), 2);
-    let Target::App { name, params } = &route.target;
+    let Target::App { name, params } = &route.target else { panic!("{route:?}") };
     assert_eq!((name.as_str(), params.text("song")), ("sing", Some("x")));
     assert_eq!(params.0["loop"].as_bool(), Some(true));
 }
