@@ -44,8 +44,8 @@ const DRAIN: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(8);
 /// Files beside those of calls: database, logs, listeners, HTTP, scripts.
 const OTHER_FILES: u64 = 512;
-/// RTP and RTCP sockets of two legs, and a recording.
-const FILES_A_CALL: u64 = 5;
+/// RTP and RTCP sockets of two legs; a call that is recorded has one leg and a file.
+const FILES_A_CALL: u64 = 4;
 
 /// Why the server does not start.
 #[derive(Debug, thiserror::Error)]
