@@ -16,7 +16,7 @@ use sems_app::{Application, CallError, ConfigError, Host, IncomingCall, LoadErro
 use serde::Deserialize;
 
 /// The plugin.
-pub const PLUGIN: Plugin = Plugin { name: "announcement", check, load };
+pub const PLUGIN: Plugin = Plugin { name: "announcement", check, check_table, load };
 
 /// The status after an early announcement where the route names none.
 const STATUS: u16 = 480;
@@ -63,6 +63,10 @@ impl Route {
 
 fn check(params: &Params) -> Result<(), ConfigError> {
     Route::read(params).map(drop)
+}
+
+fn check_table(table: &Params) -> Result<(), ConfigError> {
+    table.read::<Settings>().map(drop)
 }
 
 fn load(host: &mut Host) -> Result<(), LoadError> {

@@ -29,7 +29,7 @@ use crate::application::{Ground, Ivr};
 
 /// The plugin `ivr`: routes name it with `app = "ivr"` and `script = "<file>.py"`; their other keys reach the
 /// script as `call.params`.
-pub const PLUGIN: Plugin = Plugin { name: "ivr", check, load };
+pub const PLUGIN: Plugin = Plugin { name: "ivr", check, check_table, load };
 
 /// `[plugins.ivr]`.
 #[derive(Debug, Deserialize)]
@@ -63,6 +63,10 @@ impl Default for Settings {
 
 fn check(params: &Params) -> Result<(), ConfigError> {
     scripts::name(params).map(|_| ())
+}
+
+fn check_table(table: &Params) -> Result<(), ConfigError> {
+    table.read::<Settings>().map(drop)
 }
 
 fn load(host: &mut Host) -> Result<(), LoadError> {

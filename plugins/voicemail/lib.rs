@@ -23,7 +23,7 @@ use sems_app::{
 use settings::Settings;
 
 /// The plugin.
-pub const PLUGIN: Plugin = Plugin { name: "voicemail", check, load };
+pub const PLUGIN: Plugin = Plugin { name: "voicemail", check, check_table: check, load };
 
 /// Ends the greeting, and the message.
 const DONE: &str = "#";

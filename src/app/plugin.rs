@@ -13,6 +13,8 @@ pub struct Plugin {
     pub name: &'static str,
     /// Checks the parameters of a route to it. Pure: it opens nothing.
     pub check: fn(&Params) -> Result<(), ConfigError>,
+    /// Checks its table `[plugins.<name>]`. Pure as well.
+    pub check_table: fn(&Params) -> Result<(), ConfigError>,
     /// Reads its configuration and registers its applications.
     pub load: fn(&mut Host) -> Result<(), LoadError>,
 }

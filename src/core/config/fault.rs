@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf};
 
+use sems_app::ConfigError;
+
 /// Where a fault is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -52,4 +54,10 @@ impl fmt::Display for ConfigFaults {
         }
         Ok(())
     }
+}
+
+/// Whether a plugin complains of this key. A reader of tables names it only in its message, in the first quotes;
+/// later ones are the keys it knows.
+pub(super) fn is_about(error: &ConfigError, key: &str) -> bool {
+    error.key == key || error.reason.split('`').nth(1) == Some(key)
 }

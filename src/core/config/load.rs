@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use sems_app::{Params, Plugin};
+use sems_app::{ConfigError, Params, Plugin};
 use toml::Value;
 
 use super::{
     Config, ConfigFaults, Fault, Place, account,
     env::Variables,
-    mail, path,
+    fault, mail, path,
     read::{Node, Section, Source, Tree},
     route,
 };
@@ -209,30 +209,65 @@ fn read_plugins(
     source: &mut Source,
     variables: &mut Variables,
 ) -> BTreeMap<String, Params> {
-    let mut tables = BTreeMap::new();
-    match node {
-        None => {}
-        Some(Node { value: Tree::Table(found), .. }) => {
-            for (name, node) in found {
-                let Value::Table(table) = node.plain() else {
-                    source.fault(node.line, format!("plugins.{name}"), "must be a table");
-                    continue;
-                };
-                if !plugins.iter().any(|plugin| plugin.name == name) {
-                    source.warn(node.line, format!("plugins.{name}"), "this plugin is not built in");
-                }
-                tables.insert(name, Params(table));
-            }
+    let mut found = match node {
+        None => BTreeMap::new(),
+        Some(Node { value: Tree::Table(found), .. }) => found,
+        Some(Node { line, .. }) => {
+            source.fault(line, "plugins", "plugins are written [plugins.<name>]");
+            BTreeMap::new()
         }
-        Some(Node { line, .. }) => source.fault(line, "plugins", "plugins are written [plugins.<name>]"),
+    };
+    let mut tables = BTreeMap::new();
+    for plugin in plugins {
+        let node = found.remove(plugin.name);
+        let overrides = variables.plugin(plugin.name);
+        if node.is_none() && overrides.is_empty() {
+            continue;
+        }
+        let mut table = node.as_ref().and_then(|node| node.plain().as_table().cloned()).unwrap_or_default();
+        let overridden = !overrides.is_empty();
+        table.extend(overrides);
+        let params = Params(table);
+        if let Err(error) = (plugin.check_table)(&params) {
+            let fault = table_fault(plugin.name, node.as_ref(), overridden, &error, source);
+            source.faults.push(fault);
+        }
+        tables.insert(plugin.name.to_owned(), params);
     }
-    let names: Vec<String> =
-        tables.keys().cloned().chain(plugins.iter().map(|plugin| plugin.name.to_owned())).collect();
-    for name in names {
-        let overrides = variables.plugin(&name);
-        if !overrides.is_empty() {
-            tables.entry(name).or_default().0.extend(overrides);
+    for (name, node) in found {
+        source.warn(node.line, format!("plugins.{name}"), "this plugin is not built in");
+        if let Value::Table(table) = node.plain() {
+            tables.insert(name, Params(table));
         }
     }
     tables
+}
+
+/// Where a plugin's complaint belongs: to the key it names, else to the table, else to the environment.
+fn table_fault(
+    plugin: &str,
+    node: Option<&Node>,
+    overridden: bool,
+    error: &ConfigError,
+    source: &Source,
+) -> Fault {
+    let reason = error.reason.trim().to_owned();
+    let culprit = match node {
+        Some(Node { value: Tree::Table(keys), .. }) => {
+            keys.iter().find(|(key, _)| fault::is_about(error, key))
+        }
+        _ => None,
+    };
+    match (culprit, node) {
+        (Some((key, at)), _) => {
+            Fault { place: source.place(at.line), key: format!("plugins.{plugin}.{key}"), reason }
+        }
+        (None, Some(node)) if !overridden => {
+            Fault { place: source.place(node.line), key: format!("plugins.{plugin}"), reason }
+        }
+        _ => {
+            let variables = format!("SEMS_PLUGINS_{}_*", plugin.to_ascii_uppercase());
+            Fault { place: Place::Variable(variables), key: format!("plugins.{plugin}"), reason }
+        }
+    }
 }

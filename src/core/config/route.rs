@@ -4,6 +4,7 @@ use sems_app::{Params, Plugin, Scheme, Uri};
 use toml::Table;
 
 use super::{
+    fault,
     read::{Given, Node, Section, Source, Tree},
     setting::Setting,
 };
@@ -94,9 +95,7 @@ fn check(
         return;
     };
     if let Err(error) = (plugin.check)(params) {
-        // A reader of tables says which key it stumbled over only in its message.
-        let culprit =
-            lines.iter().find(|(key, _)| *key == error.key || error.reason.contains(&format!("`{key}`")));
+        let culprit = lines.iter().find(|(key, _)| fault::is_about(&error, key));
         let (key, line) = match culprit {
             Some((key, line)) => (format!("route.{key}"), *line),
             None if error.key.is_empty() => ("route".to_owned(), line),

@@ -20,7 +20,21 @@ fn check(params: &Params) -> Result<(), ConfigError> {
     params.read::<Known>().map(|_| ())
 }
 
-const PLUGINS: &[Plugin] = &[Plugin { name: "voicemail", check, load: |_| Ok(()) }];
+fn check_table(table: &Params) -> Result<(), ConfigError> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Known {
+        #[serde(default)]
+        #[allow(dead_code, reason = "only its type is asked for")]
+        max_duration: String,
+        #[serde(default)]
+        #[allow(dead_code, reason = "only its type is asked for")]
+        copies: u32,
+    }
+    table.read::<Known>().map(|_| ())
+}
+
+const PLUGINS: &[Plugin] = &[Plugin { name: "voicemail", check, check_table, load: |_| Ok(()) }];
 
 fn parse(text: &str, env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let env = env.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
@@ -203,6 +217,16 @@ fn a_bad_override_names_its_variable() {
     assert_eq!(found, ["SEMS_CALLS_MAXIMUM: unknown key"]);
     let found = parse("[calls]\nmax = \"x\"", &[("SEMS_CALLS_MAX", "1")]);
     assert!(found.is_ok(), "what is overridden does not count: {found:?}");
+}
+
+#[test]
+fn a_table_of_a_plugin_is_checked_with_its_overrides() {
+    let found = faults("[plugins.voicemail]\ncopies = 2\nmax_durations = \"30s\"");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("sems.toml:3: plugins.voicemail.max_durations: unknown field"), "{found:?}");
+    let found = parse("", &[("SEMS_PLUGINS_VOICEMAIL_COPIES", "many")]).expect_err("refused");
+    assert!(found[0].starts_with("SEMS_PLUGINS_VOICEMAIL_*: plugins.voicemail: "), "{found:?}");
+    assert!(parse("[plugins.unknown]\nx = 1", &[]).is_ok_and(|config| config.warnings.len() == 1));
 }
 
 #[test]
