@@ -114,7 +114,8 @@ impl Phone {
         let mut datagram = vec![0; 65_535];
         self.drain().await;
         while self.state != State::Over {
-            let timer = self.endpoint.poll_timeout().unwrap_or_else(|| Instant::now() + Duration::from_secs(1));
+            let timer =
+                self.endpoint.poll_timeout().unwrap_or_else(|| Instant::now() + Duration::from_secs(1));
             tokio::select! {
                 received = self.sip.recv_from(&mut datagram) => if let Ok((length, remote)) = received {
                     self.take_sip(remote, Bytes::copy_from_slice(&datagram[..length]));
@@ -275,7 +276,9 @@ impl Phone {
             // Lost packets are what RTP lives with.
             let _ = self.rtp.send_to(&packet[..length], to).await;
         }
-        if let (Some(length), Some(to)) = (talk.session.rtcp(now, &mut packet), talk.session.rtcp_destination()) {
+        if let (Some(length), Some(to)) =
+            (talk.session.rtcp(now, &mut packet), talk.session.rtcp_destination())
+        {
             let _ = self.rtcp.send_to(&packet[..length], to).await;
         }
     }

@@ -115,7 +115,6 @@ listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]
 {sip}
 
 [media]
-rtp_ports = "0-0"
 sounds = "{sounds}"
 
 [http]

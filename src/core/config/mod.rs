@@ -96,7 +96,7 @@ pub struct Sip {
 /// `[media]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Media {
-    /// RTP ports, an even/odd pair a leg: begins even, ends odd. 0-0 leaves the choice to the kernel.
+    /// RTP ports, an even/odd pair a leg: begins even, ends odd.
     pub rtp_ports: RangeInclusive<u16>,
     /// The number of media threads.
     pub workers: Workers,

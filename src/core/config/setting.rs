@@ -176,8 +176,7 @@ impl Setting for RangeInclusive<u16> {
         let port = |text: &str| text.trim().parse::<u16>().map_err(|_| form());
         let (first, last) = (port(first)?, port(last)?);
         match (first, last) {
-            (0, 0) => Ok(0..=0),
-            (0, _) => Err("port 0 is only possible as \"0-0\"".to_owned()),
+            (0, _) => Err("port 0 is no RTP port".to_owned()),
             _ if first % 2 != 0 || last % 2 == 0 => {
                 Err(format!("{first}-{last} must begin with an even port and end with an odd one"))
             }

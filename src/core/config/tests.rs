@@ -51,7 +51,8 @@ fn the_shipped_file_says_the_defaults() {
     let mut shipped = Config::parse(None, SHIPPED, [], &[]).expect("no fault");
     let voicemail = shipped.plugins.remove("voicemail").expect("shown, as everybody looks for its 30s");
     assert_eq!(voicemail.text("max_duration"), Some("30s"));
-    assert!(!shipped.warnings.is_empty(), "no plugin is built into this test");
+    // The tables of the other plugins are compared with their defaults where those are known: in the plugins.
+    shipped.plugins.clear();
     shipped.warnings.clear();
     assert_eq!(shipped, Config::default());
 }
@@ -133,7 +134,7 @@ mailbax = \"alice\"
         "sems.toml:14: store.database: PostgreSQL is not supported yet",
         "sems.toml:17: account.domain: \"example.com\" is none of server.domains: localhost",
         "sems.toml:18: account.user: an account needs a user name",
-        "sems.toml:20: route.app: a route needs an application",
+        "sems.toml:20: route.app: a route needs either an application",
         "sems.toml:23: route.on: \"away\" is none of",
         "sems.toml:28: route.mailbax: unknown field `mailbax`",
         "sems.toml:29: nonsense: unknown section",
