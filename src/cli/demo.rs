@@ -21,6 +21,7 @@ pub(super) fn accounts(domain: &str) -> Vec<AccountSeed> {
         user: user.to_owned(),
         domain: domain.to_owned(),
         password: Some(password()),
+        email: Some(format!("{user}@{domain}")),
         pin: Some(pin()),
         display_name: Some(name.to_owned()),
         ..AccountSeed::default()

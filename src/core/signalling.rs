@@ -9,7 +9,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 use bytes::Bytes;
 use sems_sip::{
     Endpoint, Flow, HeaderName, Method, Request, Response, Transport,
-    endpoint::{ClientId, Event, Invite, LegEvent, LegId, OutOfDialog, Output, Reply, RequestId},
+    endpoint::{ClientId, Event, Invite, LegEvent, LegId, Output, Reply, RequestId},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -57,10 +57,6 @@ pub(crate) enum Ask {
         leg: LegId,
         reply: Reply,
     },
-    Modify {
-        leg: LegId,
-        body: Bytes,
-    },
     End {
         leg: LegId,
         reason: Option<String>,
@@ -72,10 +68,6 @@ pub(crate) enum Ask {
         body: Option<(String, Bytes)>,
         reply: oneshot::Sender<Option<Response>>,
     },
-    Request {
-        spec: Box<OutOfDialog>,
-        reply: oneshot::Sender<Option<Response>>,
-    },
     FlowTo {
         transport: Transport,
         remote: std::net::SocketAddr,
@@ -85,9 +77,6 @@ pub(crate) enum Ask {
     Reload {
         config: Arc<Config>,
         accounts: Accounts,
-    },
-    Counts {
-        reply: oneshot::Sender<sems_sip::endpoint::Counts>,
     },
 }
 
@@ -348,15 +337,9 @@ impl Task {
             Ask::Provisional { leg, status, body } => self.endpoint.provisional(now, leg, status, body),
             Ask::Accept { leg, body } => self.endpoint.accept(now, leg, body),
             Ask::Reject { leg, reply } => self.endpoint.reject(now, leg, reply),
-            Ask::Modify { leg, body } => self.endpoint.modify(now, leg, body),
             Ask::End { leg, reason } => self.endpoint.end(now, leg, reason),
             Ask::RequestIn { leg, method, headers, body, reply } => {
                 let id = self.endpoint.request_in(now, leg, method, headers, body);
-                self.waiting.insert(id, reply);
-            }
-            Ask::Request { spec, reply } => {
-                self.advertise(&spec.flow);
-                let id = self.endpoint.request(now, *spec);
                 self.waiting.insert(id, reply);
             }
             Ask::FlowTo { transport, remote, reply } => {
@@ -364,9 +347,6 @@ impl Task {
             }
             Ask::Drain => self.endpoint.set_draining(Some(RETRY_AFTER)),
             Ask::Reload { config, accounts } => self.desk.reload(config, accounts),
-            Ask::Counts { reply } => {
-                let _ = reply.send(self.endpoint.counts());
-            }
         }
         self.drain();
     }

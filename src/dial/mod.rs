@@ -12,33 +12,33 @@ use self::phone::Phone;
 
 /// What to dial, and what to do there.
 #[derive(Debug, clap::Args)]
-pub struct Dial {
+pub(crate) struct Dial {
     /// Whom to call: sip:user@host[:port]
-    pub uri: String,
+    pub(crate) uri: String,
     /// Who calls: sip:user@host
     #[arg(long)]
-    pub from: Option<String>,
+    pub(crate) from: Option<String>,
     /// The user of the account to log in as
     #[arg(long)]
-    pub user: Option<String>,
+    pub(crate) user: Option<String>,
     /// Its password
     #[arg(long, requires = "user")]
-    pub password: Option<String>,
+    pub(crate) password: Option<String>,
     /// Say this sound file, once (a tone of 440 Hz when none is given)
     #[arg(long)]
-    pub play: Option<PathBuf>,
+    pub(crate) play: Option<PathBuf>,
     /// Write what is heard to this WAV file
     #[arg(long)]
-    pub record: Option<PathBuf>,
+    pub(crate) record: Option<PathBuf>,
     /// Press these digits after the answer; a comma waits for half a second
     #[arg(long, default_value = "")]
-    pub digits: String,
+    pub(crate) digits: String,
     /// Hang up this long after the answer
     #[arg(long = "for", default_value = "10s", value_parser = duration)]
-    pub length: Duration,
+    pub(crate) length: Duration,
     /// Offer only these codecs: opus,g722,pcmu,pcma
     #[arg(long, value_delimiter = ',')]
-    pub codecs: Vec<String>,
+    pub(crate) codecs: Vec<String>,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -46,7 +46,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// Dials; success when the call was answered. The last line on standard output is a JSON summary.
-pub async fn run(dial: Dial) -> ExitCode {
+pub(crate) async fn run(dial: Dial) -> ExitCode {
     match call(&dial).await {
         Ok(summary) => {
             println!("{}", summary.to_json());
@@ -81,9 +81,9 @@ async fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
 
 /// How the call went.
 #[derive(Debug, Default)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// The final status of the INVITE; 408 when there was no answer at all.
-    pub status: u16,
+    pub(crate) status: u16,
     codec: Option<&'static str>,
     sent: u64,
     received: u64,

@@ -68,12 +68,12 @@ impl Fork {
             let (at, event) = poll_fn(|cx| self.poll_event(cx)).await;
             match event {
                 Some(LegEvent::Provisional { response }) => {
-                    return Tried::Provisional { status: response.status.0, body: body_of(response) };
+                    return Tried::Provisional { status: response.status.0, body: body_of(*response) };
                 }
                 Some(LegEvent::Answered { response }) => {
                     let party = Box::new(self.attempts.swap_remove(at));
                     self.cancel(Some("SIP;cause=200;text=\"Call completed elsewhere\"")).await;
-                    return Tried::Answered { party, body: body_of(response) };
+                    return Tried::Answered { party, body: body_of(*response) };
                 }
                 Some(LegEvent::Failed { response }) => {
                     // 408 of our own: nobody there (RFC 3261 section 8.1.3.1).
@@ -115,7 +115,7 @@ impl Fork {
     }
 }
 
-fn body_of(response: Box<Response>) -> Option<Bytes> {
+fn body_of(response: Response) -> Option<Bytes> {
     (!response.body.is_empty()).then_some(response.body)
 }
 

@@ -45,7 +45,7 @@ impl Actor<'_> {
             }
             Command::Redirect { to, reply } => {
                 let refusal = to.iter().fold(Reply::new(302), |refusal, uri| {
-                    refusal.header(HeaderName::Contact, &format!("<{uri}>"))
+                    refusal.header(HeaderName::Contact, format!("<{uri}>"))
                 });
                 self.reject(refusal).await;
                 let _ = reply.send(Ok(()));

@@ -76,14 +76,6 @@ impl Streams {
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.open.len()
-    }
-
-    pub(crate) fn is_open(&self, flow: &Flow) -> bool {
-        self.open.contains_key(flow)
-    }
-
     /// Sends on the flow's connection, opening one where there is none.
     ///
     /// # Errors
