@@ -74,6 +74,7 @@ impl Snapshots for View {
             labels: Vec::new(),
             value: value as f64,
         };
+        let media = self.shared.engine.counters();
         let registrations = self.shared.location.all(SystemTime::now()).len();
         vec![
             gauge("sems_calls", "Calls under way.", self.shared.calls.len()),
@@ -93,6 +94,14 @@ impl Snapshots for View {
             ),
             count("sems_sip_received_total", "SIP messages received.", counters.sip_received.get()),
             count("sems_sip_sent_total", "SIP messages sent.", counters.sip_sent.get()),
+            count("sems_media_received_total", "RTP and RTCP packets received.", media.packets_in),
+            count("sems_media_sent_total", "RTP and RTCP packets sent.", media.packets_out),
+            count(
+                "sems_media_send_errors_total",
+                "Media packets the kernel would not take.",
+                media.send_errors,
+            ),
+            count("sems_media_late_ticks_total", "Ticks served more than 5 ms late.", media.late_ticks),
         ]
     }
 

@@ -126,6 +126,10 @@ impl<'e> Actor<'e> {
         let mut stopping = self.shared.calls.stopping();
         let mut stopped = false;
         while serving || listening {
+            if self.stage == Stage::Over && matches!(self.verb, Verb::Idle) {
+                // Whoever holds the call learns of its end at once, without asking for anything.
+                self.commands.close();
+            }
             let deadline = self.deadline();
             tokio::select! {
                 biased;

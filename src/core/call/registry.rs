@@ -161,6 +161,7 @@ impl Entry {
     }
 
     pub(crate) fn answered(&self, media: Option<&Arc<MediaLeg>>) {
+        self.shared.counters.calls_answered.increment();
         self.change(|record| {
             record.answered.get_or_insert_with(SystemTime::now);
             record.media = media.map(Arc::downgrade).unwrap_or_default();
