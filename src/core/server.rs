@@ -197,7 +197,9 @@ impl Server {
             // A mail that hangs is tried again after the next start.
             let _ = tokio::time::timeout(Duration::from_secs(2), task).await;
         }
-        self.shared.engine.shutdown();
+        let engine = self.shared.engine.clone();
+        // It waits for its threads to finish their recordings.
+        let _ = tokio::task::spawn_blocking(move || engine.shutdown()).await;
     }
 
     async fn idle(&self) {

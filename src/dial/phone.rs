@@ -243,7 +243,7 @@ impl Phone {
         match self.state {
             State::Talking { until } if now >= until => self.end("us"),
             // Retransmissions of our BYE are all that is left.
-            State::Ending { until } if now >= until || self.endpoint.counts().client_transactions == 0 => {
+            State::Ending { until } if now >= until || self.endpoint.counts().legs == 0 => {
                 self.state = State::Over;
             }
             _ => {}
