@@ -19,7 +19,9 @@ use super::{Failure, configuration, demo, seed};
 pub(crate) fn run(file: Option<PathBuf>, plugins: &'static [Plugin]) -> Result<(), Failure> {
     let config = configuration(file.as_ref(), plugins)?;
     let filter = EnvFilter::builder().parse_lossy(&config.log.level);
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Colours are for people: a file or a journal gets plain text.
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
