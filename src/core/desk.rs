@@ -85,8 +85,8 @@ impl Desk {
         match request.method {
             Method::Register => self.register(flow, request),
             Method::Options => Reply::new(200).header(HeaderName::Accept, "application/sdp"),
-            // No event package yet; RFC 6665 section 7.2.
-            Method::Subscribe | Method::Publish => Reply::new(489),
+            // A NOTIFY outside of a dialog belongs to no subscription of ours (RFC 6665 section 4.1.3).
+            Method::Notify => Reply::new(481),
             _ => Reply::new(405),
         }
     }

@@ -13,7 +13,7 @@ use std::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sems_app::{DynApplication, Host, HostBackend, LoadError, Params, Plugin};
 use sems_media::CodecKind;
-use sems_sip::Endpoint;
+use sems_sip::{Endpoint, Method};
 use sems_store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
@@ -261,6 +261,20 @@ fn endpoint_config(config: &Config) -> sems_sip::endpoint::Config {
         user_agent: config.sip.user_agent.clone(),
         session_expires: config.sip.session_expires,
         min_se: config.sip.min_session_expires,
+        // What is not here is answered 405: text messages, presence and transfers come later.
+        allow: vec![
+            Method::Invite,
+            Method::Ack,
+            Method::Cancel,
+            Method::Bye,
+            Method::Options,
+            Method::Info,
+            Method::Prack,
+            Method::Update,
+            Method::Notify,
+            Method::Register,
+        ],
+        supported: ["100rel", "timer"].map(str::to_owned).into(),
         ..sems_sip::endpoint::Config::default()
     }
 }

@@ -193,8 +193,10 @@ impl<'e> Actor<'e> {
                     media.info_digit(digit);
                 }
             }
-            LegEvent::Request { id, .. } => {
-                self.shared.signalling.ask(Ask::Respond { id, reply: Reply::new(405) }).await;
+            LegEvent::Request { id, request } => {
+                // NOTIFYs tell how our REFER goes (RFC 3515 section 2.4.4).
+                let status = if request.method == Method::Notify { 200 } else { 405 };
+                self.shared.signalling.ask(Ask::Respond { id, reply: Reply::new(status) }).await;
             }
             LegEvent::Bye { id, .. } => self.bye(id).await,
             LegEvent::Cancelled { .. } => self.over(EndedSide::Peer),
