@@ -257,25 +257,17 @@ fn engine_config(config: &Config) -> EngineConfig {
 }
 
 fn endpoint_config(config: &Config) -> sems_sip::endpoint::Config {
+    let usual = sems_sip::endpoint::Config::default();
+    // Text messages, subscriptions and transfers are not served yet: 405.
+    let later = [Method::Message, Method::Subscribe, Method::Refer];
+    let allow = usual.allow.iter().filter(|method| !later.contains(method)).cloned().collect();
     sems_sip::endpoint::Config {
         user_agent: config.sip.user_agent.clone(),
         session_expires: config.sip.session_expires,
         min_se: config.sip.min_session_expires,
-        // What is not here is answered 405: text messages, presence and transfers come later.
-        allow: vec![
-            Method::Invite,
-            Method::Ack,
-            Method::Cancel,
-            Method::Bye,
-            Method::Options,
-            Method::Info,
-            Method::Prack,
-            Method::Update,
-            Method::Notify,
-            Method::Register,
-        ],
+        allow,
         supported: ["100rel", "timer"].map(str::to_owned).into(),
-        ..sems_sip::endpoint::Config::default()
+        ..usual
     }
 }
 
