@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::{Arrival, Leg, MAX_TRIES, Phase, Reaction};
+use super::{Arrival, Leg, MAX_TRIES, Phase, Reaction, SDP};
 use crate::{
     HeaderName, Method, StatusCode,
     endpoint::{ClientId, EndReason, Event, LegEvent, Reply, RequestId},
@@ -12,9 +12,15 @@ use crate::{
 };
 
 impl Leg {
-    /// Their request goes to the application.
+    /// Their request goes to the application; but what we are able to do is known here.
     pub(super) fn receive_inside(&mut self, now: Instant, layer: &mut Layer, arrival: &Arrival<'_>) {
         match self.phase {
+            Phase::Confirmed | Phase::Incoming(_) | Phase::Calling(_)
+                if arrival.request.method == Method::Options =>
+            {
+                let able = Reply::new(200).header(HeaderName::Accept, SDP);
+                self.answer_inside(now, layer, arrival.id, &able);
+            }
             Phase::Confirmed | Phase::Incoming(_) | Phase::Calling(_) => {
                 let event = LegEvent::Request {
                     id: RequestId(arrival.id),

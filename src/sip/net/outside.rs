@@ -45,7 +45,10 @@ fn a_request_is_answered_with_headers_and_body() {
     net.at(1, |end, now| end.respond(now, id, Reply::new(200).header("Accept", "application/sdp")));
     net.settle();
     assert_eq!(status(&net), Some(200));
-    assert!(net.last(1, "SIP/2.0 200").contains("Accept: application/sdp"));
+    let answer = net.last(1, "SIP/2.0 200");
+    for header in ["Accept: application/sdp", "Allow: INVITE", "Supported: 100rel"] {
+        assert!(answer.contains(header), "{answer}");
+    }
     net.assert_nothing_left();
 }
 

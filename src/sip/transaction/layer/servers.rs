@@ -203,8 +203,16 @@ impl Layer {
     pub(crate) fn response(&mut self, id: u64, status: u16, tag: Option<&str>) -> Option<Response> {
         let head = self.servers.get(&id)?.head.as_ref()?;
         let mut response = head.response(StatusCode(status), tag);
+        let described = head.method == Method::Options && status == 200;
         if status > 100 {
             self.name(&mut response.headers, false);
+        }
+        if described || status == 405 {
+            // RFC 3261 sections 11.2 and 21.4.6.
+            response.headers.push(HeaderName::Allow, self.allow.clone());
+        }
+        if described {
+            response.headers.push(HeaderName::Supported, self.supported.clone());
         }
         Some(response)
     }
