@@ -14,6 +14,9 @@ use std::{
 
 use tempfile::TempDir;
 
+pub mod sipp;
+pub mod wire;
+
 /// How long a server may take to bind everything, on a machine that also compiles.
 const START: Duration = Duration::from_secs(60);
 
@@ -103,15 +106,30 @@ impl Server {
 
     /// With further keys of `[sip]`, such as `trusted`.
     pub fn start_with(dir: TempDir, sip: &str, extra: &str) -> Self {
+        Self::start_configured(dir, r#""localhost""#, "127.0.0.1", sip, extra)
+    }
+
+    /// With these domains, as TOML strings.
+    pub fn start_serving(dir: TempDir, domains: &str, extra: &str) -> Self {
+        Self::start_configured(dir, domains, "127.0.0.1", "", extra)
+    }
+
+    /// On another address of this machine, such as `[::1]`.
+    pub fn start_at(address: &str, extra: &str) -> Self {
+        let dir = TempDir::new().expect("a temporary folder");
+        Self::start_configured(dir, r#""localhost""#, address, "", extra)
+    }
+
+    fn start_configured(dir: TempDir, domains: &str, address: &str, sip: &str, extra: &str) -> Self {
         let config = dir.path().join("sems.toml");
         let text = format!(
             r#"
 [server]
 data_dir = "var"
-domains = ["localhost"]
+domains = [{domains}]
 
 [sip]
-listen = ["udp:127.0.0.1:0", "tcp:127.0.0.1:0"]
+listen = ["udp:{address}:0", "tcp:{address}:0"]
 {sip}
 
 [media]

@@ -1,0 +1,290 @@
+//! SIP by hand: datagrams and streams as they are written, with the digest of `sems_sip` where it is asked for.
+
+use std::{
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream, UdpSocket},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use sems_sip::{Message, auth::ClientAuth};
+
+/// How long an answer may take, on a machine that also compiles.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Numbers for tags and branches.
+static NEXT: AtomicU32 = AtomicU32::new(1);
+
+/// An SDP offer of PCMU and PCMA.
+pub const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+                         m=audio 30000 RTP/AVP 0 8\r\n";
+
+/// A message that was received.
+#[derive(Debug, Clone)]
+pub struct Got(pub String);
+
+impl Got {
+    pub fn status(&self) -> u16 {
+        let code = self.0.strip_prefix("SIP/2.0 ").and_then(|rest| rest.get(..3));
+        code.and_then(|code| code.parse().ok()).unwrap_or_else(|| panic!("no response: {}", self.0))
+    }
+
+    /// All values of a header.
+    pub fn headers(&self, name: &str) -> Vec<&str> {
+        let head = self.0.split("\r\n\r\n").next().unwrap_or_default();
+        let pairs = head.lines().filter_map(|line| line.split_once(':'));
+        pairs.filter(|(key, _)| key.trim().eq_ignore_ascii_case(name)).map(|(_, v)| v.trim()).collect()
+    }
+
+    /// The one value of a header.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers(name).first().copied().unwrap_or_else(|| panic!("no {name} in {}", self.0))
+    }
+}
+
+/// A request as it will be written.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    pub method: String,
+    pub uri: String,
+    pub from: String,
+    pub to: String,
+    pub call_id: String,
+    pub cseq: u32,
+    /// Further header lines.
+    pub more: Vec<String>,
+    pub body: String,
+}
+
+impl Ask {
+    /// A request from a stranger.
+    pub fn new(method: &str, uri: &str) -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self {
+            method: method.to_owned(),
+            uri: uri.to_owned(),
+            from: format!("<sip:stranger@elsewhere.invalid>;tag=f{number}"),
+            to: format!("<{uri}>"),
+            call_id: format!("{number}-{}@wire", std::process::id()),
+            cseq: 1,
+            more: Vec::new(),
+            body: String::new(),
+        }
+    }
+
+    /// An INVITE that offers PCMU and PCMA.
+    pub fn invite(uri: &str) -> Self {
+        Self::new("INVITE", uri).line("Content-Type: application/sdp").body(OFFER)
+    }
+
+    /// With another header line.
+    pub fn line(mut self, line: impl Into<String>) -> Self {
+        self.more.push(line.into());
+        self
+    }
+
+    pub fn body(mut self, body: &str) -> Self {
+        body.clone_into(&mut self.body);
+        self
+    }
+
+    /// As if from an account of `localhost`.
+    pub fn claiming(mut self, user: &str) -> Self {
+        self.from = format!("<sip:{user}@localhost>;tag=f{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        self
+    }
+
+    /// As text, with a branch of its own.
+    pub fn text(&self, transport: &str, local: SocketAddr) -> String {
+        let branch = NEXT.fetch_add(1, Ordering::Relaxed);
+        let mut text = format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/{transport} {local};branch=z9hG4bK{pid}x{branch};rport\r\n\
+             From: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n",
+            method = self.method,
+            uri = self.uri,
+            pid = std::process::id(),
+            from = self.from,
+            to = self.to,
+            call_id = self.call_id,
+            cseq = self.cseq,
+        );
+        let has = |name: &str| self.more.iter().any(|line| line.starts_with(name));
+        if !has("Max-Forwards") {
+            text.push_str("Max-Forwards: 70\r\n");
+        }
+        if self.method == "INVITE" && !has("Contact") {
+            text.push_str(&format!("Contact: <sip:wire@{local}>\r\n"));
+        }
+        for line in &self.more {
+            text.push_str(line);
+            text.push_str("\r\n");
+        }
+        text.push_str(&format!("Content-Length: {}\r\n\r\n{}", self.body.len(), self.body));
+        text
+    }
+}
+
+/// Which of the algorithms a phone knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Knows {
+    Md5,
+    Sha256,
+}
+
+/// A UDP socket that speaks to one server.
+pub struct Wire {
+    socket: UdpSocket,
+}
+
+impl Wire {
+    pub fn new(server: SocketAddr) -> Self {
+        let any = if server.is_ipv6() { "[::1]:0" } else { "127.0.0.1:0" };
+        let socket = UdpSocket::bind(any).expect("a port");
+        socket.connect(server).expect("an address");
+        Self { socket }
+    }
+
+    pub fn local(&self) -> SocketAddr {
+        self.socket.local_addr().expect("an address")
+    }
+
+    pub fn send(&self, bytes: impl AsRef<[u8]>) {
+        self.socket.send(bytes.as_ref()).expect("a datagram is sent");
+    }
+
+    /// The next message within `patience`.
+    pub fn try_receive(&self, patience: Duration) -> Option<Got> {
+        self.socket.set_read_timeout(Some(patience.max(Duration::from_millis(1)))).expect("a timeout");
+        let mut buffer = vec![0; 65_536];
+        let length = self.socket.recv(&mut buffer).ok()?;
+        Some(Got(String::from_utf8_lossy(&buffer[..length]).into_owned()))
+    }
+
+    /// The final response to what was asked last; a 2xx or another is left to the caller to acknowledge.
+    pub fn final_response(&self) -> Got {
+        let until = Instant::now() + PATIENCE;
+        while let Some(got) = self.try_receive(until.saturating_duration_since(Instant::now())) {
+            if got.0.starts_with("SIP/2.0 ") && got.status() >= 200 {
+                return got;
+            }
+        }
+        panic!("no final response");
+    }
+
+    /// Sends a request and waits for its final response; the refusal of an INVITE is acknowledged.
+    pub fn ask(&self, ask: &Ask) -> Got {
+        let text = ask.text("UDP", self.local());
+        self.ask_text(&text)
+    }
+
+    /// The same with a message as it is.
+    pub fn ask_text(&self, text: &str) -> Got {
+        self.send(text);
+        let got = self.final_response();
+        if text.starts_with("INVITE ") && got.status() >= 300 {
+            self.send(acknowledgement(text, &got));
+        }
+        got
+    }
+
+    /// Asks, and answers the challenge as `user` with `password`. Gives both responses.
+    pub fn ask_as(&self, ask: &mut Ask, user: &str, password: &str, knows: Knows) -> (Got, Got) {
+        let text = ask.text("UDP", self.local());
+        let challenge = self.ask_text(&text);
+        ask.cseq += 1;
+        let second = ask.text("UDP", self.local());
+        (challenge.clone(), self.ask_text(&authorized(&text, &second, &challenge, user, password, knows)))
+    }
+
+    /// Registers an account's contact `sip:user@<local>` for 10 minutes.
+    pub fn register(&self, server_uri: &str, user: &str) -> Got {
+        let mut ask = Ask::new("REGISTER", server_uri).claiming(user);
+        ask.to = format!("<sip:{user}@localhost>");
+        ask = ask.line(format!("Contact: <sip:{user}@{}>", self.local())).line("Expires: 600");
+        let (challenge, got) = self.ask_as(&mut ask, user, &format!("{user}-secret"), Knows::Md5);
+        assert_eq!(challenge.status(), 401, "{}", challenge.0);
+        assert_eq!(got.status(), 200, "{}", got.0);
+        got
+    }
+}
+
+/// Registers an account from a port that is left to another program then; the port.
+pub fn register_elsewhere(server: SocketAddr, user: &str) -> u16 {
+    let wire = Wire::new(server);
+    wire.register("sip:localhost", user);
+    wire.local().port()
+}
+
+/// The request `second` with credentials for the challenge that `first` got.
+pub fn authorized(
+    first: &str,
+    second: &str,
+    challenge: &Got,
+    user: &str,
+    password: &str,
+    knows: Knows,
+) -> String {
+    let read = |text: &str| Message::parse(Bytes::from(text.to_owned()));
+    // A phone that knows only MD5 passes over what it does not know.
+    let known = |line: &&str| knows == Knows::Sha256 || !line.contains("algorithm=SHA-256");
+    let understood = challenge.0.split("\r\n").filter(known).collect::<Vec<_>>().join("\r\n");
+    let (Ok(Message::Request(first)), Ok(Message::Request(mut second)), Ok(Message::Response(challenge))) =
+        (read(first), read(second), read(&understood))
+    else {
+        panic!("unreadable: {first}\n{understood}");
+    };
+    let mut auth = ClientAuth::new(user, password);
+    auth.challenged(&first, &challenge).unwrap_or_else(|error| panic!("{error}: {understood}"));
+    auth.authorize(&mut second, "c0ffee");
+    String::from_utf8(second.to_bytes().to_vec()).expect("text")
+}
+
+/// The ACK to a refused INVITE.
+fn acknowledgement(invite: &str, refusal: &Got) -> String {
+    let line = |name: &str| invite.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+    let uri = invite.split(' ').nth(1).unwrap_or_default();
+    format!(
+        "ACK {uri} SIP/2.0\r\n{}\r\n{}\r\nTo: {}\r\n{}\r\n{}\r\nContent-Length: 0\r\n\r\n",
+        line("Via:"),
+        line("From:"),
+        refusal.headers("To").first().unwrap_or(&"<sip:nobody>"),
+        line("Call-ID:"),
+        line("CSeq:").replace("INVITE", "ACK"),
+    )
+}
+
+/// A TCP connection to the server.
+pub struct Stream(TcpStream, Vec<u8>);
+
+impl Stream {
+    pub fn new(server: SocketAddr) -> Self {
+        let stream = TcpStream::connect(server).expect("a connection");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        Self(stream, Vec::new())
+    }
+
+    pub fn local(&self) -> SocketAddr {
+        self.0.local_addr().expect("an address")
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.0.write_all(bytes.as_ref()).expect("bytes are sent");
+    }
+
+    /// Reads until what came ends with `end`; everything that came.
+    pub fn until(&mut self, end: &str) -> String {
+        let mut buffer = [0; 4096];
+        loop {
+            let text = String::from_utf8_lossy(&self.1).into_owned();
+            if text.ends_with(end) {
+                self.1.clear();
+                return text;
+            }
+            match self.0.read(&mut buffer) {
+                Ok(length) if length > 0 => self.1.extend_from_slice(&buffer[..length]),
+                other => panic!("{other:?} after {text:?}"),
+            }
+        }
+    }
+}
