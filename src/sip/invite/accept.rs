@@ -117,8 +117,9 @@ impl Leg {
     pub(super) fn accept_invite(&mut self, now: Instant, layer: &mut Layer, body: Option<Bytes>) {
         let Phase::Incoming(incoming) = &self.phase else { return };
         let (server, seq, grant) = (incoming.server, incoming.seq, incoming.grant);
-        // The offer and its answer are through when a reliable provisional response carried ours.
-        let body = if incoming.described && incoming.offered { None } else { body };
+        // Offer and answer are through when a reliable provisional response carried ours: the answer to theirs, or
+        // the offer that its PRACK answered.
+        let body = if incoming.described { None } else { body };
         for timer in [Timer::Provisional, Timer::Prack, Timer::Ringing] {
             self.timers.clear(timer);
         }

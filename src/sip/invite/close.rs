@@ -41,7 +41,12 @@ impl Leg {
                     self.send_bye(now, layer, reason);
                 }
             }
-            Phase::Leaving(_) | Phase::Closing | Phase::HungUp | Phase::Closed => {}
+            // Both hang up at once: the application has not seen theirs, or has nothing more to do before its answer.
+            Phase::HungUp(id) => {
+                let id = *id;
+                self.answer_bye(now, layer, id, &Reply::new(200));
+            }
+            Phase::Leaving(_) | Phase::Closing | Phase::Closed => {}
         }
     }
 
@@ -93,7 +98,7 @@ impl Leg {
                 self.give_up_outgoing(now, layer);
                 self.stop();
                 self.late = None;
-                self.phase = Phase::HungUp;
+                self.phase = Phase::HungUp(arrival.id);
                 let event =
                     LegEvent::Bye { id: RequestId(arrival.id), request: Box::new(arrival.request.clone()) };
                 self.emit(layer, event);
@@ -112,7 +117,7 @@ impl Leg {
                 self.emit(layer, LegEvent::Cancelled { reason: reason_of(arrival.request) });
                 self.close();
             }
-            Phase::HungUp => self.refuse(now, layer, arrival.id, 200),
+            Phase::HungUp(_) => self.refuse(now, layer, arrival.id, 200),
             Phase::Calling(_) | Phase::Closed => self.refuse(now, layer, arrival.id, 481),
         }
     }
@@ -123,7 +128,7 @@ impl Leg {
             reply.fill(&mut response);
             layer.respond(now, id, &response);
         }
-        if matches!(self.phase, Phase::HungUp) {
+        if matches!(self.phase, Phase::HungUp(_)) {
             self.close();
         }
     }

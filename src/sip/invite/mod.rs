@@ -83,8 +83,8 @@ pub(crate) enum Phase {
     Leaving(Option<String>),
     /// Our BYE waits for its answer.
     Closing,
-    /// Their BYE waits for our answer.
-    HungUp,
+    /// Their BYE, by its server transaction, waits for our answer.
+    HungUp(u64),
     /// To be dropped.
     Closed,
 }

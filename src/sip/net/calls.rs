@@ -180,6 +180,21 @@ fn a_bye_that_is_held_is_answered_once_and_repeated() {
 }
 
 #[test]
+fn a_bye_that_crosses_our_end_is_answered_at_once() {
+    let mut net = Net::pair();
+    let (caller, callee) = net.connect();
+    net.at(0, |end, now| end.end(now, caller, None));
+    // The BYE is here; before anybody looks at it, this side ends the call as well.
+    net.run_ms(20);
+    assert!(net.saw(1, |e| matches!(e, LegEvent::Bye { .. })));
+    net.at(1, |end, now| end.end(now, callee, None));
+    net.run_ms(50);
+    assert_eq!((net.sent(1, "SIP/2.0 200"), net.sent(1, "BYE"), net.sent(0, "BYE")), (1, 0, 1));
+    net.settle();
+    net.assert_nothing_left();
+}
+
+#[test]
 fn a_bye_nobody_answers_is_answered_by_the_endpoint() {
     let mut net = Net::pair();
     let (caller, _) = net.connect();
