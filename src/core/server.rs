@@ -15,7 +15,7 @@ use sems_app::{DynApplication, Host, HostBackend, LoadError, Params, Plugin};
 use sems_media::CodecKind;
 use sems_sip::{Endpoint, Method};
 use sems_store::{Store, StoreError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use crate::{
     accounts::Accounts,
@@ -44,6 +44,8 @@ const DRAIN: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(8);
 /// Files beside those of calls: database, logs, listeners, HTTP, scripts.
 const OTHER_FILES: u64 = 512;
+/// TCP connections of SIP that there is room for in any case.
+const LEAST_CONNECTIONS: u64 = 128;
 /// RTP and RTCP sockets of two legs; a call that is recorded has one leg and a file.
 const FILES_A_CALL: u64 = 4;
 
@@ -101,7 +103,7 @@ impl Server {
     /// # Errors
     /// See [`StartError`]; nothing stays bound then.
     pub async fn start(config: Config, store: Store, plugins: &[Plugin]) -> Result<Self, StartError> {
-        raise_file_limit(config.calls.max)?;
+        let room = Arc::new(Semaphore::new(raise_file_limit(config.calls.max)?));
         let config = Arc::new(config);
         let accounts = Accounts::read(&store).await?;
         let engine = Engine::start(engine_config(&config))?;
@@ -126,14 +128,14 @@ impl Server {
         });
         let (stream_events_in, stream_events) = mpsc::channel(transport::EVENTS);
         let mut udp = UdpSockets::new();
-        let listeners = listen(&config, &mut udp, &stream_events_in)?;
+        let listeners = listen(&config, &mut udp, &stream_events_in, &room)?;
         let trusted = &config.sip.trusted;
         let gate = Gate::new(Instant::now(), &config.server.domains, rand::random(), trusted);
         let desk = Desk::new(shared.clone(), config.clone(), accounts, gate, listeners.clone());
         let parts = Parts {
             endpoint: Endpoint::new(endpoint_config(&config), rand::random()),
             udp,
-            streams: Streams::new(stream_events_in),
+            streams: Streams::new(stream_events_in, room),
             stream_events,
             asks,
             desk,
@@ -209,16 +211,24 @@ impl Server {
     }
 }
 
-fn raise_file_limit(calls: usize) -> Result<(), StartError> {
-    let needed = OTHER_FILES + FILES_A_CALL * calls as u64;
+/// Allows the open files that the calls need. Returns how many TCP connections there is room for besides.
+fn raise_file_limit(calls: usize) -> Result<usize, StartError> {
+    let needed = OTHER_FILES + LEAST_CONNECTIONS + FILES_A_CALL * calls as u64;
+    let wanted = needed + transport::CONNECTIONS as u64;
+    let connections = |files: u64| (LEAST_CONNECTIONS + files.min(wanted) - needed) as usize;
     let limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return Ok(());
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return Ok(connections(wanted));
     }
-    let raised = Rlimit { current: Some(needed), maximum: limit.maximum.map(|hard| hard.max(needed)) };
     let allowed = limit.maximum.unwrap_or(u64::MAX);
-    // Root may raise the hard limit as well.
-    setrlimit(Resource::Nofile, raised).map_err(|_| StartError::Files { calls, needed, allowed })
+    // Root may raise the hard limit as well; others take what they are allowed.
+    for files in [wanted, allowed.clamp(needed, wanted)] {
+        let raised = Rlimit { current: Some(files), maximum: limit.maximum.map(|hard| hard.max(files)) };
+        if setrlimit(Resource::Nofile, raised).is_ok() {
+            return Ok(connections(files));
+        }
+    }
+    Err(StartError::Files { calls, needed, allowed })
 }
 
 fn codec(codec: &Codec) -> CodecKind {
@@ -275,12 +285,13 @@ fn listen(
     config: &Config,
     udp: &mut UdpSockets,
     streams: &mpsc::Sender<transport::StreamEvent>,
+    room: &Arc<Semaphore>,
 ) -> Result<Vec<Listener>, StartError> {
     let mut listeners: Vec<Listener> = Vec::new();
     for wanted in &config.sip.listen {
         let bound = match wanted.transport {
             Kind::Udp => udp.listen(wanted.address),
-            Kind::Tcp => transport::listen(wanted.address, streams.clone()),
+            Kind::Tcp => transport::listen(wanted.address, streams.clone(), room.clone()),
         };
         match bound {
             Ok(listener) => listeners.push(listener),

@@ -5,7 +5,7 @@ mod stream;
 mod udp;
 
 pub(crate) use local::LocalAddresses;
-pub(crate) use stream::{EVENTS, StreamEvent, Streams, listen};
+pub(crate) use stream::{CONNECTIONS, EVENTS, StreamEvent, Streams, listen};
 pub(crate) use udp::UdpSockets;
 
 use std::{io, net::SocketAddr};

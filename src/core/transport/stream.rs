@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     io,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,7 +20,7 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::mpsc,
+    sync::{Semaphore, mpsc},
     time::timeout,
 };
 
@@ -30,8 +31,9 @@ use super::{Listener, bind};
 pub(crate) const EVENTS: usize = 1024;
 /// Messages waiting for one peer to read them. One that reads nothing for so many is gone.
 const UNSENT: usize = 256;
-/// Connections at once, all peers together; a later one is closed at once.
-const CONNECTIONS: usize = 20_000;
+/// Connections at once, all peers together; a later one is closed at once. Fewer where the system allows fewer
+/// open files.
+pub(crate) const CONNECTIONS: usize = 20_000;
 /// How long a connection attempt may take: below Timer B, so that the transaction still hears of it.
 const CONNECT: Duration = Duration::from_secs(8);
 /// A connection on which nothing came for this long is closed: above the longest registration.
@@ -57,17 +59,18 @@ pub(crate) enum StreamEvent {
 pub(crate) struct Streams {
     open: HashMap<Flow, mpsc::Sender<Bytes>>,
     events: mpsc::Sender<StreamEvent>,
+    room: Arc<Semaphore>,
 }
 
 impl Streams {
-    pub(crate) fn new(events: mpsc::Sender<StreamEvent>) -> Self {
-        Self { open: HashMap::new(), events }
+    /// A table whose connections each take a permit of `room`, as those that are accepted do.
+    pub(crate) fn new(events: mpsc::Sender<StreamEvent>, room: Arc<Semaphore>) -> Self {
+        Self { open: HashMap::new(), events, room }
     }
 
+    /// An accepted connection. It lives as long as its writer is in the table.
     pub(crate) fn opened(&mut self, flow: Flow, writer: mpsc::Sender<Bytes>) {
-        if self.open.len() < CONNECTIONS {
-            self.open.insert(flow, writer);
-        }
+        self.open.insert(flow, writer);
     }
 
     pub(crate) fn closed(&mut self, flow: &Flow) {
@@ -95,27 +98,36 @@ impl Streams {
     }
 
     fn connect(&mut self, flow: &Flow, first: Bytes) -> io::Result<()> {
-        if self.open.len() >= CONNECTIONS {
+        let Ok(permit) = self.room.clone().try_acquire_owned() else {
             return Err(io::ErrorKind::ConnectionRefused.into());
-        }
+        };
         let (writer, unsent) = mpsc::channel(UNSENT);
         // The channel is new and has room.
         let _ = writer.try_send(first);
-        self.open.insert(flow.clone(), writer.clone());
-        tokio::spawn(open(flow.clone(), writer, unsent, self.events.clone()));
+        let pong = writer.downgrade();
+        self.open.insert(flow.clone(), writer);
+        let (flow, events) = (flow.clone(), self.events.clone());
+        tokio::spawn(async move {
+            open(flow, pong, unsent, events).await;
+            drop(permit);
+        });
         Ok(())
     }
 }
 
-/// Binds a TCP listener and accepts from it until the receiver of `events` is gone.
-pub(crate) fn listen(address: SocketAddr, events: mpsc::Sender<StreamEvent>) -> io::Result<Listener> {
+/// Binds a TCP listener and accepts from it, as far as there is `room`, until the receiver of `events` is gone.
+pub(crate) fn listen(
+    address: SocketAddr,
+    events: mpsc::Sender<StreamEvent>,
+    room: Arc<Semaphore>,
+) -> io::Result<Listener> {
     let listener = TcpListener::from_std(bind(address, Type::STREAM, Protocol::TCP)?.into())?;
     let address = listener.local_addr()?;
-    tokio::spawn(accept(listener, events));
+    tokio::spawn(accept(listener, events, room));
     Ok(Listener { transport: Transport::Tcp, address })
 }
 
-async fn accept(listener: TcpListener, events: mpsc::Sender<StreamEvent>) {
+async fn accept(listener: TcpListener, events: mpsc::Sender<StreamEvent>, room: Arc<Semaphore>) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -124,13 +136,22 @@ async fn accept(listener: TcpListener, events: mpsc::Sender<StreamEvent>) {
         match accepted {
             Ok((stream, remote)) => {
                 let Ok(local) = stream.local_addr() else { continue };
+                let Ok(permit) = room.clone().try_acquire_owned() else {
+                    tracing::debug!(%remote, "too many TCP connections");
+                    continue;
+                };
                 let flow = Flow { transport: Transport::Tcp, local, remote };
                 let (writer, unsent) = mpsc::channel(UNSENT);
-                let opened = StreamEvent::Opened { flow: flow.clone(), writer: writer.clone() };
+                let pong = writer.downgrade();
+                let opened = StreamEvent::Opened { flow: flow.clone(), writer };
                 if events.send(opened).await.is_err() {
                     return;
                 }
-                tokio::spawn(run(stream, flow, writer, unsent, events.clone()));
+                let events = events.clone();
+                tokio::spawn(async move {
+                    run(stream, flow, pong, unsent, events).await;
+                    drop(permit);
+                });
             }
             Err(error) => {
                 // Out of descriptors, mostly: waiting a little is all that helps.
@@ -143,7 +164,7 @@ async fn accept(listener: TcpListener, events: mpsc::Sender<StreamEvent>) {
 
 async fn open(
     flow: Flow,
-    pong: mpsc::Sender<Bytes>,
+    pong: mpsc::WeakSender<Bytes>,
     unsent: mpsc::Receiver<Bytes>,
     events: mpsc::Sender<StreamEvent>,
 ) {
@@ -159,7 +180,7 @@ async fn open(
 async fn run(
     stream: TcpStream,
     flow: Flow,
-    pong: mpsc::Sender<Bytes>,
+    pong: mpsc::WeakSender<Bytes>,
     unsent: mpsc::Receiver<Bytes>,
     events: mpsc::Sender<StreamEvent>,
 ) {
@@ -175,7 +196,7 @@ async fn run(
 async fn read(
     mut reader: OwnedReadHalf,
     flow: &Flow,
-    pong: mpsc::Sender<Bytes>,
+    pong: mpsc::WeakSender<Bytes>,
     events: &mpsc::Sender<StreamEvent>,
 ) {
     let mut framer = Framer::default();
@@ -200,7 +221,9 @@ async fn read(
                 }
                 Ok(Some(Framed::Ping)) => {
                     // RFC 5626 section 4.4.1: a double CRLF is answered with one.
-                    let _ = pong.try_send(Bytes::from_static(b"\r\n"));
+                    if let Some(writer) = pong.upgrade() {
+                        let _ = writer.try_send(Bytes::from_static(b"\r\n"));
+                    }
                 }
                 Ok(Some(Framed::Pong)) => {}
                 Ok(None) => break,
