@@ -135,6 +135,12 @@ impl Location {
         });
     }
 
+    /// How many contacts have not expired.
+    pub(crate) fn len(&self, now: SystemTime) -> usize {
+        let live = |bindings: &Vec<Binding>| bindings.iter().filter(|binding| binding.expires > now).count();
+        self.bindings.iter().map(|entry| live(entry.value())).sum()
+    }
+
     /// Everything, for the API.
     pub(crate) fn all(&self, now: SystemTime) -> Vec<(Aor, Binding, Duration)> {
         let of = |aor: &Aor, binding: &Binding| {

@@ -75,7 +75,7 @@ impl Snapshots for View {
             value: value as f64,
         };
         let media = self.shared.engine.counters();
-        let registrations = self.shared.location.all(SystemTime::now()).len();
+        let registrations = self.shared.location.len(SystemTime::now());
         vec![
             gauge("sems_calls", "Calls under way.", self.shared.calls.len()),
             count("sems_calls_total", "Calls admitted.", counters.calls.get()),
