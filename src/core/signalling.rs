@@ -286,8 +286,14 @@ impl Task {
     }
 
     fn take_leg_event(&mut self, leg: LegId, event: LegEvent) {
-        let last =
-            matches!(event, LegEvent::Failed { .. } | LegEvent::Cancelled { .. } | LegEvent::Ended { .. });
+        // Of a leg that hangs up nothing more is heard, held though its BYE may be.
+        let last = matches!(
+            event,
+            LegEvent::Failed { .. }
+                | LegEvent::Cancelled { .. }
+                | LegEvent::Ended { .. }
+                | LegEvent::Bye { .. }
+        );
         let Some(events) = self.legs.get(&leg) else {
             self.nobody_listens(leg, event);
             return;
@@ -313,9 +319,8 @@ impl Task {
     fn nobody_listens(&mut self, leg: LegId, event: LegEvent) {
         let now = Instant::now();
         match event {
-            LegEvent::Bye { id, .. } | LegEvent::Request { id, .. } => {
-                self.endpoint.respond(now, id, Reply::new(200));
-            }
+            LegEvent::Bye { id, .. } => self.endpoint.respond(now, id, Reply::new(200)),
+            LegEvent::Request { id, .. } => self.endpoint.respond(now, id, Reply::new(481)),
             LegEvent::Offer { .. } => self.endpoint.reject(now, leg, Reply::new(488)),
             LegEvent::Answered { .. } | LegEvent::Acked { .. } => self.endpoint.end(now, leg, None),
             _ => {}
