@@ -158,3 +158,6 @@ fn listed(location: &Location, now: SystemTime, aor: &Aor, request: &Request) ->
     }
     reply
 }
+
+#[cfg(test)]
+mod tests;
