@@ -199,7 +199,7 @@ pub struct Recorded {
     pub duration: Duration,
     /// Why it ended.
     pub ended_by: EndedBy,
-    /// Holds back the answer to the caller's BYE, where asked for and the caller hung up.
+    /// Holds back the answer to the caller's BYE, early or late, where asked for.
     pub hold: Option<ByeHold>,
 }
 

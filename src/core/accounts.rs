@@ -27,3 +27,11 @@ impl Accounts {
         self.0.contains_key(aor)
     }
 }
+
+#[cfg(test)]
+impl Accounts {
+    /// These accounts alone.
+    pub(crate) fn of(accounts: impl IntoIterator<Item = Account>) -> Self {
+        Self(accounts.into_iter().map(|a| (Aor::new(&a.user, &a.domain), a)).collect())
+    }
+}

@@ -61,7 +61,7 @@ impl Desk {
     /// Takes over new routes, accounts and trusted peers (SIGHUP).
     pub(crate) fn reload(&mut self, config: Arc<Config>, accounts: Accounts) {
         self.router = Arc::new(Router::new(config.routes.clone()));
-        self.gate.trust(&config.sip.trusted);
+        self.gate.reload(Instant::now(), &config.server.domains, &config.sip.trusted);
         self.accounts = accounts;
         self.config = config;
     }
@@ -97,7 +97,7 @@ impl Desk {
             return Reply::new(404).reason("Domain not served here");
         };
         let now = SystemTime::now();
-        match self.gate.owner(now, &self.accounts, &aor, request) {
+        match self.gate.owner(&self.accounts, &aor, request) {
             Admission::Known(_) => {
                 self.shared.counters.registrations.increment();
                 let settings = &self.config.registrar;
@@ -138,10 +138,11 @@ impl Desk {
         request: Box<Request>,
         events: mpsc::Receiver<LegEvent>,
     ) -> Result<Invitation, Reply> {
-        if self.shared.calls.len() >= self.config.calls.max || !self.rate.admit(Instant::now()) {
+        let seat = call::Seat::take(&self.shared, self.config.calls.max);
+        let Some(seat) = seat.filter(|_| self.rate.admit(Instant::now())) else {
             self.shared.counters.calls_refused_busy.increment();
             return Err(Reply::new(503).header(HeaderName::RetryAfter, RETRY_AFTER));
-        }
+        };
         if !request.body.is_empty() && !is_sdp(&request) {
             return Err(Reply::new(415).header(HeaderName::Accept, "application/sdp"));
         }
@@ -150,7 +151,7 @@ impl Desk {
         let from_uri = app_uri(&from.uri).ok_or_else(|| Reply::new(400).reason("Unreadable From"))?;
         let claimed = self.aor_of(&from.uri);
         let now = SystemTime::now();
-        let identity = match self.gate.caller(now, &self.accounts, claimed.as_ref(), &flow, &request) {
+        let identity = match self.gate.caller(&self.accounts, claimed.as_ref(), &flow, &request) {
             Admission::Known(identity) => identity,
             Admission::Challenge(reply) => return Err(reply),
             Admission::Refuse(reply) => {
@@ -179,7 +180,7 @@ impl Desk {
             received: now,
         };
         let router = self.router.clone();
-        Ok(Invitation { leg, flow, request, events, info, plan, router, callee })
+        Ok(Invitation { seat, leg, flow, request, events, info, plan, router, callee })
     }
 
     /// The account or application address that a request URI means; none where it has no user.

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use sems_app::Identity;
@@ -44,6 +44,7 @@ enum Asks {
 /// Checks credentials.
 #[derive(Debug)]
 pub(crate) struct Gate {
+    key: [u8; 32],
     challengers: HashMap<String, Challenger>,
     counts: NonceCounts,
     trusted: Vec<Cidr>,
@@ -52,16 +53,21 @@ pub(crate) struct Gate {
 impl Gate {
     /// A gate for these domains, each its own realm. `key` signs nonces.
     pub(crate) fn new(now: Instant, domains: &[String], key: [u8; 32], trusted: &[Cidr]) -> Self {
-        let challengers = domains.iter().map(|domain| {
-            let realm = Text::from(domain.clone());
-            (domain.clone(), Challenger::new(now, realm, key, NONCE_LIFETIME))
-        });
-        let challengers = challengers.collect();
-        Self { challengers, counts: NonceCounts::new(NONCES), trusted: trusted.to_vec() }
+        let counts = NonceCounts::new(NONCES);
+        let mut gate = Self { key, challengers: HashMap::new(), counts, trusted: Vec::new() };
+        gate.reload(now, domains, trusted);
+        gate
     }
 
-    /// Trusts these peers from now on.
-    pub(crate) fn trust(&mut self, trusted: &[Cidr]) {
+    /// Serves these domains and trusts these peers from now on.
+    pub(crate) fn reload(&mut self, now: Instant, domains: &[String], trusted: &[Cidr]) {
+        self.challengers.retain(|domain, _| domains.contains(domain));
+        for domain in domains {
+            let realm = || Text::from(domain.clone());
+            self.challengers
+                .entry(domain.clone())
+                .or_insert_with(|| Challenger::new(now, realm(), self.key, NONCE_LIFETIME));
+        }
         trusted.clone_into(&mut self.trusted);
     }
 
@@ -70,13 +76,7 @@ impl Gate {
     }
 
     /// Whether a REGISTER comes from the owner of `aor` (SER-M2, SER-M3).
-    pub(crate) fn owner(
-        &mut self,
-        _now: SystemTime,
-        accounts: &Accounts,
-        aor: &Aor,
-        request: &Request,
-    ) -> Admission {
+    pub(crate) fn owner(&mut self, accounts: &Accounts, aor: &Aor, request: &Request) -> Admission {
         let Some(account) = accounts.get(aor) else {
             return Admission::Refuse(Reply::new(404));
         };
@@ -86,7 +86,6 @@ impl Gate {
     /// Who sends an INVITE. `claimed` is the account that From names, if it is one of our domains.
     pub(crate) fn caller(
         &mut self,
-        _now: SystemTime,
         accounts: &Accounts,
         claimed: Option<&Aor>,
         flow: &Flow,
@@ -172,3 +171,6 @@ fn credentials(request: &Request, asks: Asks, realm: &str) -> Option<Credentials
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

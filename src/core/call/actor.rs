@@ -12,7 +12,7 @@ use sems_sip::{
     endpoint::{LegEvent, Reply, RequestId},
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::{Instant, sleep_until},
 };
 
@@ -35,6 +35,8 @@ pub(crate) enum Stage {
     Ringing,
     /// Not answered; early media flows.
     Early,
+    /// 200 is out; its ACK is awaited.
+    Accepted,
     /// Answered.
     Up,
     /// Over: verbs get [`CallError::HungUp`].
@@ -89,8 +91,14 @@ pub(crate) struct Actor<'e> {
     pub(super) entry: &'e mut Entry,
     commands: mpsc::Receiver<Command>,
     held: Option<HeldBye>,
+    /// Resolves when what was recorded last is committed; a BYE that comes before waits for it.
+    commit: Option<oneshot::Receiver<()>>,
+    /// Recordings whose verb was dropped, and whose end has not been reported.
+    abandoned: u32,
     plays: u64,
     ending: Option<Ending>,
+    /// Its end tells what the call has begun elsewhere that the call is over.
+    alive: Option<watch::Sender<()>>,
 }
 
 impl<'e> Actor<'e> {
@@ -110,8 +118,11 @@ impl<'e> Actor<'e> {
             entry,
             commands,
             held: None,
+            commit: None,
+            abandoned: 0,
             plays: 0,
             ending: None,
+            alive: Some(watch::Sender::new(())),
         }
     }
 
@@ -199,12 +210,23 @@ impl<'e> Actor<'e> {
                 self.shared.signalling.ask(Ask::Respond { id, reply: Reply::new(status) }).await;
             }
             LegEvent::Bye { id, .. } => self.bye(id).await,
-            LegEvent::Cancelled { .. } => self.over(EndedSide::Peer),
+            LegEvent::Cancelled { .. } => {
+                // Whatever we had on our lips: 487 was sent.
+                self.ending.get_or_insert(Ending { by: EndedSide::Peer, status: 487 });
+                self.over(EndedSide::Peer);
+            }
             LegEvent::Failed { .. } | LegEvent::Ended { .. } => self.over(EndedSide::Network),
             LegEvent::Refreshed { body: Some(body) } => {
                 // What a refresh brings is what was agreed, as a rule; where not, it is a new agreement.
                 if let Err(error) = self.party.take_answer(&body) {
                     tracing::info!(call = %self.entry.id(), %error, "a refreshed description cannot be served");
+                }
+            }
+            // The answer to the offer in our reliable 183 comes in its PRACK (RFC 3262 section 5).
+            LegEvent::Answer { body: Some(body) } if self.party.awaits_answer() => {
+                if let Err(error) = self.party.take_answer(&body) {
+                    tracing::info!(call = %self.entry.id(), %error, "the answer in the PRACK cannot be served");
+                    self.hang_up(Some("SIP;cause=488")).await;
                 }
             }
             LegEvent::Refreshed { body: None }
@@ -216,28 +238,30 @@ impl<'e> Actor<'e> {
     }
 
     async fn acked(&mut self, body: Option<bytes::Bytes>) {
-        if self.party.awaits_answer()
-            && let Some(body) = body
-            && let Err(error) = self.party.take_answer(&body)
-        {
+        if let Err(error) = self.party.take_acked(body.as_ref()) {
             tracing::info!(call = %self.entry.id(), %error, "the answer in the ACK cannot be served");
             self.hang_up(Some("SIP;cause=488")).await;
             return;
         }
         self.entry.codec(self.party.negotiated());
+        if self.stage == Stage::Accepted {
+            self.stage = Stage::Up;
+            self.entry.answered(self.party.media());
+        }
         if matches!(self.verb, Verb::Answer { .. })
             && let Verb::Answer { reply } = self.take_verb()
         {
-            self.stage = Stage::Up;
             let _ = reply.send(Ok(()));
         }
     }
 
-    /// A hang-up. A recording that asked for it holds back our 200 until its message is committed.
+    /// A hang-up. A recording that asked for it, under way or just over, holds back our 200 until its message
+    /// is committed.
     async fn bye(&mut self, id: RequestId) {
         let recording = matches!(self.verb, Verb::Record { hold_bye: true, .. });
-        if recording {
-            self.held = Some(HeldBye { id, released: None, until: Instant::now() + BYE_HOLD });
+        let released = self.commit.take();
+        if recording || released.is_some() {
+            self.held = Some(HeldBye { id, released, until: Instant::now() + BYE_HOLD });
         } else {
             self.shared.signalling.ask(Ask::Respond { id, reply: Reply::new(200) }).await;
         }
@@ -255,9 +279,10 @@ impl<'e> Actor<'e> {
         if self.stage == Stage::Over {
             return;
         }
-        let status = if self.stage == Stage::Up { 200 } else { 487 };
+        let status = if matches!(self.stage, Stage::Accepted | Stage::Up) { 200 } else { 487 };
         self.ending.get_or_insert(Ending { by, status });
         self.stage = Stage::Over;
+        self.alive = None;
         self.entry.ended();
         if let Verb::Record { ended_by, .. } = &mut self.verb
             && let Some(media) = self.party.media()
@@ -305,7 +330,7 @@ impl<'e> Actor<'e> {
                     let _ = reply.send(Ok(()));
                 }
             }
-            MediaEvent::Silent => {
+            MediaEvent::Silent if self.stage != Stage::Over => {
                 tracing::info!(call = %self.entry.id(), "no RTP from the other side; hanging up");
                 self.over(EndedSide::Network);
                 self.party.bye(Some("Q.850;cause=41;text=\"no media\"")).await;
@@ -315,6 +340,11 @@ impl<'e> Actor<'e> {
     }
 
     fn recorded(&mut self, duration: Duration, ended: RecordEnd) {
+        if self.abandoned > 0 {
+            // That of a verb that was dropped; another recording may be under way.
+            self.abandoned -= 1;
+            return;
+        }
         if !matches!(self.verb, Verb::Record { .. }) {
             return;
         }
@@ -328,10 +358,11 @@ impl<'e> Actor<'e> {
             }
             (None, _) => EndedBy::Limit,
         };
-        let hold = (hold_bye && self.held.is_some()).then(|| {
+        let hold = hold_bye.then(|| {
             let (hold, released) = ByeHold::new();
-            if let Some(held) = &mut self.held {
-                held.released = Some(released);
+            match &mut self.held {
+                Some(held) => held.released = Some(released),
+                None => self.commit = Some(released),
             }
             hold
         });
@@ -369,8 +400,10 @@ impl<'e> Actor<'e> {
     /// The application dropped its verb, or the bridged side left.
     pub(super) async fn stop(&mut self) {
         self.quiet().await;
-        if let Verb::Bridge { reply, .. } = self.take_verb() {
-            let _ = reply.send(Ok(()));
+        match self.take_verb() {
+            Verb::Bridge { reply, .. } => drop(reply.send(Ok(()))),
+            Verb::Record { .. } => self.abandoned += 1,
+            _ => {}
         }
     }
 
@@ -385,6 +418,11 @@ impl<'e> Actor<'e> {
             Verb::Bridge { .. } => media.unbridge(),
             Verb::Idle | Verb::Answer { .. } | Verb::Digits { .. } | Verb::SendDigits { .. } => {}
         }
+    }
+
+    /// Ends when the call does.
+    pub(super) fn alive(&self) -> Option<watch::Receiver<()>> {
+        self.alive.as_ref().map(watch::Sender::subscribe)
     }
 
     pub(super) fn next_play(&mut self) -> PlayId {
@@ -415,7 +453,7 @@ impl<'e> Actor<'e> {
         }
         match (self.stage, outcome) {
             (Stage::Over, _) => {}
-            (Stage::Up, _) => self.hang_up(None).await,
+            (Stage::Accepted | Stage::Up, _) => self.hang_up(None).await,
             (Stage::Ringing | Stage::Early, outcome) => {
                 let reply = outcome.err().map_or_else(|| Reply::new(480), |error| refusal(&error));
                 self.reject(reply).await;

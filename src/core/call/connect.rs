@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     actor::{EndedSide, Ending},
     digits,
-    fork::{Fork, Tried, unavailable},
+    fork::{Fork, Tried, onward, unavailable},
     party::Party,
     registry::Entry,
 };
@@ -46,7 +46,7 @@ pub(crate) async fn connect(
     loop {
         tokio::select! {
             biased;
-            event = caller.events.recv() => if let Some(over) = caller_left(shared, event).await {
+            event = caller.events.recv() => if let Some(over) = caller_left(caller, event).await {
                 fork.cancel(None).await;
                 return Connected::Over(over);
             },
@@ -56,7 +56,7 @@ pub(crate) async fn connect(
                 }
                 Tried::Answered { party, body } => return answered(shared, caller, entry, *party, body).await,
                 Tried::Failed { status } => {
-                    return Connected::Unavailable { why: unavailable(status), status };
+                    return Connected::Unavailable { why: unavailable(status), status: onward(status) };
                 }
             },
             () = stopping.asked() => {
@@ -72,11 +72,11 @@ pub(crate) async fn connect(
     }
 }
 
-/// An event of the caller while it rings: only leaving matters.
-async fn caller_left(shared: &Arc<Shared>, event: Option<LegEvent>) -> Option<Ending> {
+/// An event of the caller while it rings; how it ended if it did.
+async fn caller_left(caller: &mut Party, event: Option<LegEvent>) -> Option<Ending> {
     match event {
         Some(LegEvent::Bye { id, .. }) => {
-            shared.signalling.ask(Ask::Respond { id, reply: Reply::new(200) }).await;
+            caller.respond(id, 200).await;
             Some(Ending { by: EndedSide::Peer, status: 487 })
         }
         Some(LegEvent::Cancelled { .. }) => Some(Ending { by: EndedSide::Peer, status: 487 }),
@@ -84,7 +84,16 @@ async fn caller_left(shared: &Arc<Shared>, event: Option<LegEvent>) -> Option<En
             Some(Ending { by: EndedSide::Network, status: 487 })
         }
         Some(LegEvent::Request { id, .. }) => {
-            shared.signalling.ask(Ask::Respond { id, reply: Reply::new(405) }).await;
+            caller.respond(id, 405).await;
+            None
+        }
+        Some(LegEvent::Offer { body, .. }) => {
+            caller.take_offer(body).await;
+            None
+        }
+        // In the PRACK to our early media, whose offer was ours. What it cannot agree on shows in the ACK again.
+        Some(LegEvent::Answer { body: Some(body) }) if caller.awaits_answer() => {
+            let _ = caller.take_answer(&body);
             None
         }
         Some(_) => None,
@@ -134,7 +143,7 @@ async fn answered(
             if let (Some(one), Some(other)) = (caller.media(), callee.media()) {
                 one.bridge(other).await;
             }
-            Connected::Over(talk(shared, caller, &mut callee).await)
+            Connected::Over(talk(shared, entry, caller, &mut callee).await)
         }
         Err(error) => {
             callee.end(Some("SIP;cause=488")).await;
@@ -146,12 +155,12 @@ async fn answered(
 }
 
 /// Both sides talk, until one of them or the network ends it.
-async fn talk(shared: &Arc<Shared>, caller: &mut Party, callee: &mut Party) -> Ending {
+async fn talk(shared: &Arc<Shared>, entry: &Entry, caller: &mut Party, callee: &mut Party) -> Ending {
     let mut stopping = shared.calls.stopping();
     let by = loop {
         let left = tokio::select! {
-            event = caller.events.recv() => take_event(shared, caller, callee, event).await,
-            event = callee.events.recv() => take_event(shared, callee, caller, event).await,
+            event = caller.events.recv() => take_event(caller, callee, event).await,
+            event = callee.events.recv() => take_event(callee, caller, event).await,
             Some(sound) = caller.sounds.recv() => silent(&sound),
             Some(sound) = callee.sounds.recv() => silent(&sound),
             () = stopping.asked() => Some(EndedSide::Us),
@@ -159,6 +168,7 @@ async fn talk(shared: &Arc<Shared>, caller: &mut Party, callee: &mut Party) -> E
         if let Some(by) = left {
             break by;
         }
+        entry.talks(caller.negotiated(), callee.negotiated());
     };
     // Ending a leg that is over already does nothing.
     caller.end(None).await;
@@ -167,15 +177,10 @@ async fn talk(shared: &Arc<Shared>, caller: &mut Party, callee: &mut Party) -> E
 }
 
 /// An event of `one` side; whether it ends the call.
-async fn take_event(
-    shared: &Arc<Shared>,
-    one: &mut Party,
-    other: &mut Party,
-    event: Option<LegEvent>,
-) -> Option<EndedSide> {
+async fn take_event(one: &mut Party, other: &mut Party, event: Option<LegEvent>) -> Option<EndedSide> {
     match event {
         Some(LegEvent::Bye { id, .. }) => {
-            shared.signalling.ask(Ask::Respond { id, reply: Reply::new(200) }).await;
+            one.respond(id, 200).await;
             Some(EndedSide::Peer)
         }
         None | Some(LegEvent::Ended { .. } | LegEvent::Failed { .. }) => Some(EndedSide::Network),
@@ -184,8 +189,13 @@ async fn take_event(
             one.take_offer(body).await;
             None
         }
-        Some(LegEvent::Acked { body: Some(body) }) => {
-            if one.awaits_answer() && one.take_answer(&body).is_err() { Some(EndedSide::Us) } else { None }
+        Some(LegEvent::Acked { body }) => one.take_acked(body.as_ref()).is_err().then_some(EndedSide::Us),
+        Some(LegEvent::Refreshed { body: Some(body) }) => {
+            // What a refresh brings is what was agreed, as a rule; where not, it is a new agreement.
+            if let Err(error) = one.take_answer(&body) {
+                tracing::info!(%error, "a refreshed description cannot be served");
+            }
+            None
         }
         Some(LegEvent::Request { id, request }) => {
             let digit = (request.method == Method::Info).then(|| digits::of_info(&request)).flatten();
@@ -198,7 +208,7 @@ async fn take_event(
                 (true, None) => 415,
                 (false, _) => 405,
             };
-            shared.signalling.ask(Ask::Respond { id, reply: Reply::new(status) }).await;
+            one.respond(id, status).await;
             None
         }
         Some(_) => None,

@@ -13,7 +13,7 @@ use sems_sip::{
     header::{MaxForwards, NameAddr, Route},
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
 
@@ -56,10 +56,12 @@ fn routes(target: &Target) -> Vec<NameAddr> {
     target.route.iter().filter_map(|path| Route::parse(&Text::from(path.clone())).ok()).map(|r| r.0).collect()
 }
 
-/// Carries out [`command::Command::Dial`]: rings the account's phones and answers with the leg that took it.
+/// Carries out [`command::Command::Dial`]: rings the account's phones and answers with the leg that took it. Gives
+/// up when the call that dials is over (`alive` ends).
 pub(super) async fn serve(
     shared: Arc<Shared>,
     origin: Arc<CallInfo>,
+    mut alive: watch::Receiver<()>,
     to: Uri,
     options: DialOptions,
     mut reply: Reply<Call>,
@@ -92,6 +94,12 @@ pub(super) async fn serve(
             },
             () = sleep_until(deadline) => 408,
             () = reply.closed() => 487,
+            // Nothing is ever sent.
+            _ = alive.changed() => {
+                fork.cancel(None).await;
+                let _ = reply.send(Err(CallError::HungUp));
+                return;
+            }
         };
         fork.cancel(None).await;
         let _ = reply.send(Err(CallError::NotAnswered { status: failed }));
@@ -131,7 +139,7 @@ async fn answered(
         received: SystemTime::now(),
     });
     let (commands, receiver) = mpsc::channel(command::COMMANDS);
-    let mut entry = Entry::dialled(shared.clone(), info.clone(), origin);
+    let mut entry = Entry::dialled(&shared, info.clone(), origin);
     entry.answered(party.media());
     entry.codec(party.negotiated());
     if reply.send(Ok(Call::new(info, commands))).is_err() {
@@ -141,12 +149,13 @@ async fn answered(
     let ending = Actor::new(shared.clone(), party, Stage::Up, receiver, &mut entry).run(None).await;
     entry.ended();
     let cdr = entry.cdr(ending);
-    drop(entry);
     if let Some(cdr) = cdr
         && let Err(error) = shared.store.write_cdr(&cdr).await
     {
         tracing::error!(call = cdr.id, %error, "the call record was not written");
     }
+    // Only now: shutdown waits for calls, and so for their records.
+    drop(entry);
 }
 
 /// The server of a relay route as a target; none when its name or its family leads nowhere.

@@ -84,9 +84,21 @@ impl Fork {
                         self.cancel(None).await;
                     }
                 }
-                Some(_) => {}
+                Some(event) => self.in_between(at, event).await,
                 None => drop(self.attempts.swap_remove(at)),
             }
+        }
+    }
+
+    /// What a callee wants before it answers.
+    async fn in_between(&mut self, at: usize, event: LegEvent) {
+        let Some(party) = self.attempts.get_mut(at) else { return };
+        match event {
+            LegEvent::Offer { body, .. } if party.is_agreed() => party.take_offer(body).await,
+            // Our own offer is not answered yet (RFC 3311 section 5.2).
+            LegEvent::Offer { .. } => party.refuse(491).await,
+            LegEvent::Request { id, .. } => party.respond(id, 405).await,
+            _ => {}
         }
     }
 
@@ -132,6 +144,15 @@ fn better(one: u16, other: u16) -> u16 {
         _ => 5,
     };
     if rank(other) < rank(one) { other } else { one }
+}
+
+/// What the caller is told of a final status: challenges and redirections are ours to deal with, and that a callee
+/// or his network cannot does not mean that we cannot (RFC 3261 section 16.7).
+pub(crate) fn onward(status: u16) -> u16 {
+    match status {
+        300..=399 | 401 | 407 | 422 | 487 | 503 => 480,
+        _ => status,
+    }
 }
 
 /// What a final status says of the callee (SEMS-VM-4).

@@ -23,7 +23,7 @@ use sems_sip::{
 };
 use tokio::sync::mpsc;
 
-pub(crate) use registry::Calls;
+pub(crate) use registry::{Calls, Seat};
 
 use self::{
     actor::{Actor, EndedSide, Ending, Stage},
@@ -40,6 +40,7 @@ use crate::{
 
 /// A call that was admitted.
 pub(crate) struct Invitation {
+    pub(crate) seat: Seat,
     pub(crate) leg: LegId,
     pub(crate) flow: Flow,
     pub(crate) request: Box<Request>,
@@ -69,12 +70,12 @@ pub(crate) enum Plan {
 
 /// Serves a call to its end, and writes its record.
 pub(crate) async fn serve(shared: Arc<Shared>, invitation: Invitation) {
-    let Invitation { leg, flow, request, events, info, plan, router, callee } = invitation;
+    let Invitation { seat, leg, flow, request, events, info, plan, router, callee } = invitation;
     let offer = (!request.body.is_empty()).then(|| request.body.clone());
     let caller = Party::caller(shared.clone(), leg, events, flow.local.ip(), offer);
     let info = Arc::new(info);
     tracing::info!(call = %info.id, from = %info.from, to = %info.request_uri, source = %flow.remote, "call");
-    let mut entry = Entry::new(shared.clone(), info, &flow, &request);
+    let mut entry = Entry::new(seat, info, &flow, &request);
     let ending = match plan {
         Plan::Application { name, params } => {
             entry.serve(&name, params, None);
@@ -94,12 +95,13 @@ pub(crate) async fn serve(shared: Arc<Shared>, invitation: Invitation) {
     entry.ended();
     let cdr = entry.cdr(ending);
     tracing::info!(call = %entry.id(), status = ending.status, by = ending.by.as_str(), "call ended");
-    drop(entry);
     if let Some(cdr) = cdr
         && let Err(error) = shared.store.write_cdr(&cdr).await
     {
         tracing::error!(call = cdr.id, %error, "the call record was not written");
     }
+    // Only now: shutdown waits for calls, and so for their records.
+    drop(entry);
 }
 
 /// What finds the route for a callee who does not answer.

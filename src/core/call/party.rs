@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use bytes::Bytes;
 use sems_app::CallError;
 use sems_media::{CodecKind, Direction, LocalMedia, Negotiated, NegotiationError};
-use sems_sip::endpoint::{Invite, LegEvent, LegId, Reply};
+use sems_sip::endpoint::{Invite, LegEvent, LegId, Reply, RequestId};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -125,6 +125,23 @@ impl Party {
         self.description.take_answer(body)
     }
 
+    /// The ACK to a 2xx of ours: it brings the answer where our 2xx carried the offer.
+    ///
+    /// # Errors
+    /// As [`describe`](Self::describe); an ACK without the answer leaves nothing to talk by.
+    pub(crate) fn take_acked(&mut self, body: Option<&Bytes>) -> Result<(), CallError> {
+        match body {
+            _ if !self.awaits_answer() => Ok(()),
+            Some(body) => self.take_answer(body),
+            None => Err(CallError::NoCommonCodec),
+        }
+    }
+
+    /// Whether both sides agree on something.
+    pub(crate) fn is_agreed(&self) -> bool {
+        matches!(self.description.agreement, Agreement::Agreed(_))
+    }
+
     /// Answers a re-INVITE or UPDATE of the peer: hold, resume, another codec, another address.
     pub(crate) async fn take_offer(&mut self, body: Option<Bytes>) {
         let ask = match self.description.reoffered(body) {
@@ -132,6 +149,17 @@ impl Party {
             Err(error) => Ask::Reject { leg: self.leg, reply: Reply::new(error.status()) },
         };
         self.description.shared.signalling.ask(ask).await;
+    }
+
+    /// Refuses the INVITE, re-INVITE or UPDATE of the peer that waits.
+    pub(crate) async fn refuse(&self, status: u16) {
+        let ask = Ask::Reject { leg: self.leg, reply: Reply::new(status) };
+        self.description.shared.signalling.ask(ask).await;
+    }
+
+    /// Answers a request of the peer with nothing but a status.
+    pub(crate) async fn respond(&self, id: RequestId, status: u16) {
+        self.description.shared.signalling.ask(Ask::Respond { id, reply: Reply::new(status) }).await;
     }
 
     /// Ends the SIP leg, whatever its state, and closes its media.

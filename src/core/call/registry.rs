@@ -108,25 +108,51 @@ impl Record {
     }
 }
 
+/// One of the calls that `calls.max` allows, from before its task begins; dropping it gives it back.
+pub(crate) struct Seat(Arc<Shared>);
+
+impl Seat {
+    /// Takes one, if fewer than `max` are taken.
+    pub(crate) fn take(shared: &Arc<Shared>, max: usize) -> Option<Self> {
+        let seat = Self::extra(shared);
+        // Ours is counted already.
+        (shared.calls.len() <= max).then_some(seat)
+    }
+
+    /// Takes one for a leg that an admitted call needs.
+    pub(crate) fn extra(shared: &Arc<Shared>) -> Self {
+        shared.calls.count.fetch_add(1, Ordering::Relaxed);
+        Self(shared.clone())
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.calls.count.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A call's own place among the calls; dropping it takes the call out.
 pub(crate) struct Entry {
     info: Arc<CallInfo>,
     shared: Arc<Shared>,
+    _seat: Seat,
 }
 
 impl Entry {
     /// A call that came in.
-    pub(crate) fn new(shared: Arc<Shared>, info: Arc<CallInfo>, flow: &Flow, request: &Request) -> Self {
+    pub(crate) fn new(seat: Seat, info: Arc<CallInfo>, flow: &Flow, request: &Request) -> Self {
         let call_id = request.call_id().map(|id| id.0.to_string()).unwrap_or_default();
-        Self::insert(shared, info, call_id, flow.remote.to_string())
+        Self::insert(seat, info, call_id, flow.remote.to_string())
     }
 
     /// A leg that an application dialled for the call `origin`.
-    pub(crate) fn dialled(shared: Arc<Shared>, info: Arc<CallInfo>, origin: &CallInfo) -> Self {
-        Self::insert(shared, info, String::new(), format!("call {}", origin.id))
+    pub(crate) fn dialled(shared: &Arc<Shared>, info: Arc<CallInfo>, origin: &CallInfo) -> Self {
+        Self::insert(Seat::extra(shared), info, String::new(), format!("call {}", origin.id))
     }
 
-    fn insert(shared: Arc<Shared>, info: Arc<CallInfo>, call_id: String, source: String) -> Self {
+    fn insert(seat: Seat, info: Arc<CallInfo>, call_id: String, source: String) -> Self {
+        let shared = seat.0.clone();
         let record = Record {
             info: info.clone(),
             call_id,
@@ -139,8 +165,7 @@ impl Entry {
             media: Weak::new(),
         };
         shared.calls.records.insert(info.id.clone(), record);
-        shared.calls.count.fetch_add(1, Ordering::Relaxed);
-        Self { info, shared }
+        Self { info, shared, _seat: seat }
     }
 
     pub(crate) fn id(&self) -> &CallId {
@@ -172,6 +197,15 @@ impl Entry {
         self.change(|record| {
             record.codec = negotiated.map(|agreed| agreed.codec.name());
             record.held = negotiated.is_some_and(|agreed| agreed.direction != Direction::SendRecv);
+        });
+    }
+
+    /// What the two sides of a connected call have agreed on: held while one of them holds.
+    pub(crate) fn talks(&self, caller: Option<&Negotiated>, callee: Option<&Negotiated>) {
+        let holds = |side: Option<&Negotiated>| side.is_some_and(|s| s.direction != Direction::SendRecv);
+        self.change(|record| {
+            record.codec = caller.map(|agreed| agreed.codec.name());
+            record.held = holds(caller) || holds(callee);
         });
     }
 
@@ -210,6 +244,5 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         self.shared.calls.records.remove(&self.info.id);
-        self.shared.calls.count.fetch_sub(1, Ordering::Relaxed);
     }
 }

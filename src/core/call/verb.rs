@@ -80,7 +80,7 @@ impl Verb {
                 if got.len() >= options.max { Taken::Ends } else { Taken::Kept }
             }
             // A digit pressed while recording or in a room belongs to that, not to the next menu.
-            Self::Record { .. } | Self::Echo { .. } | Self::Bridge { .. } => Taken::Kept,
+            Self::Record { .. } | Self::Echo { .. } | Self::Join { .. } | Self::Bridge { .. } => Taken::Kept,
             _ => Taken::Unwanted,
         }
     }

@@ -88,14 +88,16 @@ impl Actor<'_> {
     }
 
     async fn answer(&mut self, reply: Answer<()>) {
-        if self.stage == Stage::Up {
-            let _ = reply.send(Ok(()));
-            return;
+        match self.stage {
+            Stage::Up => return drop(reply.send(Ok(()))),
+            // An answer that was dropped before its ACK came is awaited again.
+            Stage::Accepted => return self.verb = Verb::Answer { reply },
+            Stage::Ringing | Stage::Early | Stage::Over => {}
         }
         match self.party.describe(None) {
             Ok(body) => {
                 self.shared.signalling.ask(Ask::Accept { leg: self.party.leg, body: Some(body) }).await;
-                self.entry.answered(self.party.media());
+                self.stage = Stage::Accepted;
                 self.verb = Verb::Answer { reply };
             }
             Err(error) => drop(reply.send(Err(error))),
@@ -180,8 +182,9 @@ impl Actor<'_> {
     }
 
     fn dial(&self, to: Uri, options: DialOptions, reply: Answer<Call>) {
+        let Some(alive) = self.alive() else { return };
         let origin = self.entry.info().clone();
-        tokio::spawn(dial::serve(self.shared.clone(), origin, to, options, reply));
+        tokio::spawn(dial::serve(self.shared.clone(), origin, alive, to, options, reply));
     }
 
     async fn bridge(&mut self, other: Box<Call>, reply: Answer<()>) {
