@@ -77,6 +77,11 @@ impl Presses {
         Some(digit)
     }
 
+    /// The digit pressed last.
+    pub(crate) fn current(&self) -> Option<char> {
+        super::digit(self.last?.event.code)
+    }
+
     /// Forgets what was pressed: another stream begins.
     pub(crate) fn reset(&mut self) {
         self.last = None;

@@ -112,6 +112,8 @@ pub struct Session {
     report_due: Option<Instant>,
     reported: u64,
     rtcp_source: Option<SocketAddr>,
+    /// When the other side's last report came.
+    reported_at: Option<Instant>,
     rtt: Option<Duration>,
     remote_lost: Option<u8>,
 }
@@ -133,6 +135,7 @@ impl Session {
             report_due: None,
             reported: 0,
             rtcp_source: None,
+            reported_at: None,
             rtt: None,
             remote_lost: None,
         }
@@ -202,6 +205,7 @@ impl Session {
             return;
         };
         self.rtcp_source = Some(source);
+        self.reported_at = Some(now);
         let begun = *self.begun.get_or_insert(now);
         if let Some((middle, _)) = learnt.sender_report {
             self.receiver.heard_sender_report(now, middle);
@@ -231,6 +235,11 @@ impl Session {
             return self.destination();
         }
         self.rtcp_source.or(self.negotiated.remote_rtcp)
+    }
+
+    /// When the last packet was taken, RTP or RTCP: a phone that suppresses silence sends reports only.
+    pub fn last_heard(&self) -> Option<Instant> {
+        self.receiver.last.max(self.reported_at)
     }
 
     /// The next 20 ms of what the other side says, at the codec's rate. To be called once per 20 ms.
@@ -268,8 +277,7 @@ impl Session {
     }
 
     fn heard(&mut self, now: Instant, digit: Option<char>) {
-        if let Some(digit) = digit {
-            self.receiver.heard_digit(now, digit);
+        if let Some(digit) = digit.filter(|digit| self.receiver.heard_digit(now, *digit)) {
             self.report(SessionEvent::Digit(digit));
         }
     }
@@ -331,7 +339,7 @@ impl Session {
     /// A digit that came by SIP INFO: reported as an event unless it came by RTP as well.
     pub fn info_digit(&mut self, now: Instant, digit: char) {
         let known = crate::dtmf::code(digit).and_then(crate::dtmf::digit);
-        if let Some(digit) = known.filter(|digit| self.receiver.is_new(now, *digit)) {
+        if let Some(digit) = known.filter(|digit| self.receiver.informed(now, *digit)) {
             self.report(SessionEvent::Digit(digit));
         }
     }

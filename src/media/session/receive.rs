@@ -24,6 +24,13 @@ fn memory(negotiated: &Negotiated) -> usize {
     if opus { 8192 } else { 4096 }
 }
 
+/// Whether a digit is the same as another one so soon after it that both are of one press: phones that send it in
+/// two forms send the second at once, or when the key is released.
+fn is_recent(other: Option<(Instant, char)>, now: Instant, digit: char) -> bool {
+    const MOMENT: Duration = Duration::from_millis(500);
+    other.is_some_and(|(at, other)| other == digit && now.saturating_duration_since(at) < MOMENT)
+}
+
 /// Counts what RFC 3550 wants counted.
 #[derive(Debug, Default)]
 struct Counters {
@@ -73,7 +80,9 @@ pub(super) struct Receiver {
     pub(super) late: u64,
     pub(super) duplicate: u64,
     pub(super) last: Option<Instant>,
+    /// The last digit that came by RTP, and the last one that came by INFO only.
     last_event: Option<(Instant, char)>,
+    last_info: Option<(Instant, char)>,
     sender_report: Option<(u32, Instant)>,
 }
 
@@ -103,6 +112,7 @@ impl Receiver {
             duplicate: 0,
             last: None,
             last_event: None,
+            last_info: None,
             sender_report: None,
         };
         receiver.configure(negotiated);
@@ -171,9 +181,11 @@ impl Receiver {
             PayloadKind::Event => {
                 let payload_type = reader.payload_type();
                 let clock = self.event_clocks.iter().find(|e| e.0 == payload_type).map_or(8000, |e| e.1);
-                let digit = self.presses.handle(reader.timestamp(), payload, clock)?;
-                self.last_event = Some((now, digit));
-                self.listens.then_some(digit)
+                let begun = self.presses.handle(reader.timestamp(), payload, clock);
+                let new = begun.filter(|digit| self.heard_digit(now, *digit));
+                // As long as it is held down it is the last digit that came by RTP.
+                self.last_event = self.presses.current().map(|digit| (now, digit));
+                new.filter(|_| self.listens)
             }
             PayloadKind::ComfortNoise => None,
         }
@@ -290,14 +302,19 @@ impl Receiver {
         frames.fold(None, |found, frame| detector.hear(&Frame::from_samples(frame, rate)).or(found))
     }
 
-    /// Whether a digit of a SIP INFO is not one that came by RTP a moment ago.
-    pub(super) fn is_new(&self, now: Instant, digit: char) -> bool {
-        const MOMENT: Duration = Duration::from_millis(500);
-        !self.last_event.is_some_and(|(at, last)| last == digit && now.saturating_duration_since(at) < MOMENT)
+    /// A digit came by SIP INFO; whether it is not one that came by RTP a moment ago.
+    pub(super) fn informed(&mut self, now: Instant, digit: char) -> bool {
+        let new = !is_recent(self.last_event, now, digit);
+        if new {
+            self.last_info = Some((now, digit));
+        }
+        new
     }
 
-    pub(super) fn heard_digit(&mut self, now: Instant, digit: char) {
+    /// A digit came by RTP; whether it is not one that came by SIP INFO a moment ago.
+    pub(super) fn heard_digit(&mut self, now: Instant, digit: char) -> bool {
         self.last_event = Some((now, digit));
+        !is_recent(self.last_info.take(), now, digit)
     }
 
     pub(super) fn heard_sender_report(&mut self, now: Instant, middle: u32) {

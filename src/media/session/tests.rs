@@ -343,6 +343,42 @@ fn a_digit_by_info_and_by_rtp_is_one() {
 }
 
 #[test]
+fn a_long_press_whose_info_comes_at_its_end_is_one_digit_and_one_whose_info_comes_first_too() {
+    let mut session = Session::new(1, &negotiated(CodecKind::Pcmu, 20));
+    let mut phone_side = Session::new(2, &negotiated(CodecKind::Pcmu, 20));
+    let (now, mut out) = (start(), [0; 1500]);
+    phone_side.send_digit('7', Duration::from_secs(2));
+    let mut press = |session: &mut Session, from: u32, ticks: u32| {
+        for tick in from..from + ticks {
+            if let Some(len) = phone_side.push_digit(now + TICK * tick, &mut out) {
+                session.handle_rtp(now + TICK * tick, phone(), &out[..len]);
+            }
+        }
+        phone_side.send_digit('8', Duration::from_millis(100));
+    };
+    press(&mut session, 0, 110);
+    session.info_digit(now + TICK * 111, '7');
+    session.info_digit(now + TICK * 200, '8');
+    press(&mut session, 201, 20);
+    let digit = |event| if let SessionEvent::Digit(digit) = event { Some(digit) } else { None };
+    let digits: String = std::iter::from_fn(|| session.poll_event()).filter_map(digit).collect();
+    assert_eq!(digits, "78");
+}
+
+#[test]
+fn reports_are_a_sign_of_life() {
+    let mut session = Session::new(1, &negotiated(CodecKind::Pcmu, 20));
+    let mut phone_side = Session::new(2, &negotiated(CodecKind::Pcmu, 20));
+    let (now, mut out) = (start(), [0; 1500]);
+    assert_eq!(session.last_heard(), None);
+    let len = phone_side.rtcp_bye(now, &mut out).unwrap();
+    session.handle_rtcp(now, "203.0.113.9:4001".parse().unwrap(), &out[..len]);
+    assert_eq!(session.last_heard(), None, "of a stranger");
+    session.handle_rtcp(now + TICK, phone(), &out[..len]);
+    assert_eq!(session.last_heard(), Some(now + TICK));
+}
+
+#[test]
 fn strays_are_not_heard_and_do_not_move_the_destination() {
     let packets = talk(CodecKind::Pcmu, 20, 1, 400.0);
     let mut session = Session::new(1, &negotiated(CodecKind::Pcmu, 20));
