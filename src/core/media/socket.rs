@@ -5,6 +5,7 @@
 )]
 
 use std::{
+    cell::Cell,
     io,
     net::{SocketAddr, UdpSocket},
     os::fd::AsRawFd,
@@ -34,6 +35,8 @@ pub(crate) struct Connection {
     socket: UdpSocket,
     local: SocketAddr,
     peer: Option<SocketAddr>,
+    /// What arrived before it was connected may be of anybody, and is still in the queue.
+    mixed: Cell<bool>,
 }
 
 impl Connection {
@@ -51,7 +54,7 @@ impl Connection {
         socket.bind(&address.into())?;
         let socket = UdpSocket::from(socket);
         let local = socket.local_addr()?;
-        Ok(Self { socket, local, peer: None })
+        Ok(Self { socket, local, peer: None, mixed: Cell::new(false) })
     }
 }
 
@@ -64,12 +67,15 @@ impl Udp for Connection {
         // An error can be the port unreachable of an earlier send; behind it a datagram may wait.
         for _ in 0..2 {
             let received = match self.peer {
-                Some(peer) => self.socket.recv(buffer).map(|length| (length, peer)),
-                None => self.socket.recv_from(buffer),
+                Some(peer) if !self.mixed.get() => self.socket.recv(buffer).map(|length| (length, peer)),
+                Some(_) | None => self.socket.recv_from(buffer),
             };
             match received {
                 Ok(received) => return Some(received),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.mixed.set(false);
+                    return None;
+                }
                 Err(_) => {}
             }
         }
@@ -95,6 +101,7 @@ impl Udp for Connection {
             && self.socket.connect(address).is_ok()
         {
             self.peer = Some(address);
+            self.mixed.set(true);
         }
     }
 }
@@ -168,7 +175,9 @@ mod tests {
         let stranger = Connection::bind(format!("{home}:0").parse().expect("address")).expect("free");
         assert!(theirs.send(b"first", ours.local()));
         assert_eq!(receive(&ours), Some((b"first".to_vec(), theirs.local())));
+        assert!(stranger.send(b"earlier", ours.local()));
         ours.connect(Some(theirs.local()));
+        assert_eq!(receive(&ours), Some((b"earlier".to_vec(), stranger.local())), "not of the peer");
         assert!(stranger.send(b"stray", ours.local()));
         assert!(theirs.send(b"second", ours.local()));
         assert_eq!(receive(&ours), Some((b"second".to_vec(), theirs.local())));
