@@ -237,11 +237,8 @@ fn sync_files(finished: &Mutex<Receiver<Finished>>) {
     loop {
         let next = {
             let receiver = finished.lock().unwrap_or_else(PoisonError::into_inner);
-            if unsent.is_empty() {
-                receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
-            } else {
-                receiver.recv_timeout(AGAIN)
-            }
+            // Never for longer: who has something to offer again waits for the lock as well.
+            receiver.recv_timeout(AGAIN)
         };
         match next {
             Ok(next) => unsent.push(sync(next)),
