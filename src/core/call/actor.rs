@@ -335,6 +335,10 @@ impl<'e> Actor<'e> {
                 self.over(EndedSide::Network);
                 self.party.bye(Some("Q.850;cause=41;text=\"no media\"")).await;
             }
+            MediaEvent::Failed => {
+                self.over(EndedSide::Us);
+                self.party.bye(Some("Q.850;cause=41;text=\"media failed\"")).await;
+            }
             _ => {}
         }
     }

@@ -216,5 +216,5 @@ async fn take_event(one: &mut Party, other: &mut Party, event: Option<LegEvent>)
 }
 
 fn silent(sound: &MediaEvent) -> Option<EndedSide> {
-    matches!(sound, MediaEvent::Silent).then_some(EndedSide::Network)
+    matches!(sound, MediaEvent::Silent | MediaEvent::Failed).then_some(EndedSide::Network)
 }

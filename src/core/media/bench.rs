@@ -119,7 +119,8 @@ impl Rig {
     }
 }
 
-fn agreed(remote: SocketAddr) -> Negotiated {
+/// Talks PCMU with `remote`.
+pub(crate) fn agreed(remote: SocketAddr) -> Negotiated {
     Negotiated {
         codec: CodecKind::Pcmu,
         payload_type: 0,

@@ -26,7 +26,7 @@ pub(crate) struct LegShared {
     pub(crate) address: SocketAddr,
     /// Set when the handle is dropped; the worker closes the leg when it comes to it.
     pub(crate) closed: AtomicBool,
-    /// The worker that has the leg, or will have it before it reads anything sent there afterwards.
+    /// The worker that has the leg, or had it last: that one passes on what comes for it until the next one has it.
     pub(crate) home: AtomicUsize,
 }
 
@@ -73,4 +73,9 @@ pub(crate) enum Action {
     SendDigits(Box<str>),
     InfoDigit(char),
     Stats(oneshot::Sender<Option<LegStats>>),
+    /// Panics at once, or when the leg is served.
+    #[cfg(test)]
+    Panic {
+        at_once: bool,
+    },
 }

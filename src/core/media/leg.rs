@@ -85,6 +85,9 @@ pub enum MediaEvent {
     Latched(SocketAddr),
     /// All digits of [`MediaLeg::send_digits`] are on the wire.
     DigitsSent,
+    /// The engine failed at this leg, and closed it: an error of ours. Nothing more is reported but the end of a
+    /// recording.
+    Failed,
 }
 
 /// How to enter a room.

@@ -17,19 +17,21 @@
 mod audio;
 #[doc(hidden)]
 pub mod bench;
-mod bridge;
 mod command;
 mod engine;
 mod io;
 mod leg;
 mod library;
+mod links;
 mod playing;
 mod ports;
 mod recorder;
 mod recording;
+mod resting;
 mod room;
 mod rooms;
 mod socket;
+mod spacing;
 mod stream;
 mod wheel;
 mod worker;

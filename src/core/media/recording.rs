@@ -203,7 +203,8 @@ impl Recording {
     }
 }
 
-const BEHIND: &str = "the disk is too slow";
+/// Why a recording ends whose recorder takes no more.
+pub(crate) const BEHIND: &str = "the disk is too slow";
 
 #[cfg(test)]
 mod tests {

@@ -168,8 +168,11 @@ impl Room {
         self.mixer.begin(rate);
         for member in &self.members {
             let Some(Some(stream)) = legs.get_mut(*member) else { continue };
-            stream.intake(now, io);
-            let pulled = stream.hear(now, io);
+            let mut pulled = Pulled::Silence;
+            stream.guarded(io, |stream, io| {
+                stream.intake(now, io);
+                pulled = stream.hear(now, io);
+            });
             let Some(seat) = stream.seat_mut() else { continue };
             seat.speaks = false;
             if pulled != Pulled::Silence {
@@ -184,18 +187,21 @@ impl Room {
         self.shared.encoded = [None, None];
         for member in &self.members {
             let Some(Some(stream)) = legs.get_mut(*member) else { continue };
-            let codec = stream.codec();
-            let whole = stream.takes_whole_payloads();
-            let Some(seat) = stream.seat_mut() else { continue };
-            if seat.speaks {
-                self.mixer.minus(&seat.own, &mut self.mixed);
-                stream.feed_frame(now, &self.mixed, &mut io.wire);
-            } else if let Some((payload, ticks)) = self.shared.encoded_for(codec.filter(|_| whole)) {
-                stream.feed_encoded(now, payload, ticks, &mut io.wire);
-            } else {
-                stream.feed_frame(now, &self.shared.frame, &mut io.wire);
-            }
-            stream.speak(now, io);
+            let (mixer, mixed, shared) = (&self.mixer, &mut self.mixed, &mut self.shared);
+            stream.guarded(io, |stream, io| {
+                let codec = stream.codec();
+                let whole = stream.takes_whole_payloads();
+                let Some(seat) = stream.seat_mut() else { return };
+                if seat.speaks {
+                    mixer.minus(&seat.own, mixed);
+                    stream.feed_frame(now, mixed, &mut io.wire);
+                } else if let Some((payload, ticks)) = shared.encoded_for(codec.filter(|_| whole)) {
+                    stream.feed_encoded(now, payload, ticks, &mut io.wire);
+                } else {
+                    stream.feed_frame(now, &shared.frame, &mut io.wire);
+                }
+                stream.speak(now, io);
+            });
         }
     }
 

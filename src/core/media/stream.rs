@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::{self, AssertUnwindSafe},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -16,9 +17,10 @@ use super::{
     playing::Playing,
     ports::Sockets,
     recorder::RecordingId,
-    recording::{Recording, Step},
+    recording::{BEHIND, Recording, Step},
     room::Seat,
     socket::Udp,
+    spacing::Spacing,
 };
 
 /// Datagrams taken from one socket in one service: four packets of 20 ms late at once, telephone-events beside
@@ -33,7 +35,7 @@ const RTCP: u32 = 2;
 const RTCP_BURST: u8 = 4;
 /// Every so many services, so once a second: the watch for silence on the wire, and a packet to a phone that
 /// would hear nothing otherwise.
-const SECOND: u32 = 50;
+pub(crate) const SECOND: u32 = 50;
 /// How long a digit is sent, and the pause after it and at a `,`, in services.
 const DIGIT: Duration = Duration::from_millis(120);
 const DIGIT_GAP: u32 = 3;
@@ -78,6 +80,9 @@ pub(crate) struct Stream {
     unfed: u32,
     heard: Instant,
     silent: bool,
+    spacing: Spacing,
+    #[cfg(test)]
+    breaks: bool,
 }
 
 impl Stream {
@@ -104,7 +109,42 @@ impl Stream {
             unfed: 0,
             heard: now,
             silent: false,
+            spacing: Spacing::default(),
+            #[cfg(test)]
+            breaks: false,
         }
+    }
+
+    /// Does something for this leg. A panic there is its end, and nobody else's.
+    pub(crate) fn guarded(&mut self, io: &mut Io, work: impl FnOnce(&mut Self, &mut Io)) {
+        if panic::catch_unwind(AssertUnwindSafe(|| work(self, io))).is_err() {
+            self.fail(io);
+        }
+    }
+
+    /// Ends the leg after a panic: nothing in its session can be trusted any more. It closes when it is served next.
+    pub(crate) fn fail(&mut self, io: &mut Io) {
+        tracing::error!(leg = self.shared.id.0, "serving a media leg failed; the leg ends");
+        (self.session, self.playing) = (None, None);
+        self.shared.closed.store(true, Ordering::Release);
+        report(&self.events, MediaEvent::Failed, &mut io.wire);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn break_down(&mut self, at_once: bool) {
+        assert!(!at_once, "ordered by a test");
+        self.breaks = true;
+    }
+
+    /// Whether the leg should be served at another time; says so once.
+    pub(crate) fn wants_another_slot(&mut self) -> bool {
+        self.spacing.is_to_move()
+    }
+
+    /// The slot it is served in from the next turn of the wheel on.
+    pub(crate) fn goes_to(&mut self, slot: usize) {
+        self.slot = slot;
+        self.spacing.moved();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -164,8 +204,13 @@ impl Stream {
         }
     }
 
-    pub(crate) fn record(&mut self, id: RecordingId, spec: RecordSpec, io: &Io) {
+    pub(crate) fn record(&mut self, id: RecordingId, spec: RecordSpec, io: &mut Io) {
         self.stop_record(io);
+        if self.recording.is_some() {
+            // The recorder is too busy even to end the last one, which must not be forgotten.
+            let (duration, ended) = (Duration::ZERO, RecordEnd::Disk(BEHIND.to_owned()));
+            return report(&self.events, MediaEvent::RecordEnded { duration, ended }, &mut io.wire);
+        }
         let rate = self.codec().map_or(8000, CodecKind::sample_rate).min(WIDEBAND);
         self.recording = Recording::begin(id, spec, rate, self.events.clone(), &io.outlet);
     }
@@ -233,6 +278,8 @@ impl Stream {
     /// Takes what arrived, and tells of what was in it. Pressed digits are left in `io.pressed`.
     pub(crate) fn intake(&mut self, now: Instant, io: &mut Io) {
         io.pressed.clear();
+        #[cfg(test)]
+        assert!(!self.breaks, "ordered by a test");
         self.served = self.served.wrapping_add(1);
         self.receive(now, io);
         let Some(session) = &mut self.session else { return };
@@ -252,6 +299,7 @@ impl Stream {
         }
         if self.served.is_multiple_of(SECOND) {
             self.watch(now, io);
+            self.spacing.judge();
         }
     }
 
@@ -268,7 +316,6 @@ impl Stream {
             };
             let verdict = session.handle_rtp(now, source, packet);
             if let Some(kind) = verdict.accepted {
-                self.heard = now;
                 self.silent = false;
                 if let PayloadKind::Audio(codec) = kind {
                     self.incoming = Some(codec);
@@ -305,9 +352,11 @@ impl Stream {
 
     fn watch(&mut self, now: Instant, io: &mut Io) {
         let Some(session) = &self.session else { return };
+        // A phone that does not send silence still sends reports.
+        let heard = session.last_heard().map_or(self.heard, |heard| heard.max(self.heard));
         if !session.negotiated().direction.receives() {
             self.heard = now;
-        } else if !self.silent && now.saturating_duration_since(self.heard) >= io.rtp_timeout {
+        } else if !self.silent && now.saturating_duration_since(heard) >= io.rtp_timeout {
             self.silent = true;
             report(&self.events, MediaEvent::Silent, &mut io.wire);
         }
@@ -335,6 +384,9 @@ impl Stream {
 
     /// One service of a leg that is connected with nobody.
     pub(crate) fn serve(&mut self, now: Instant, io: &mut Io) {
+        if self.spacing.waits() {
+            return;
+        }
         self.intake(now, io);
         if !self.echo {
             self.hear(now, io);
@@ -354,21 +406,30 @@ impl Stream {
 
     fn echo_payloads(&mut self, now: Instant, io: &mut Io) {
         let Some(session) = &mut self.session else { return };
+        let mut passed = 0;
         while let (Some(length), Some(to)) = (session.echo(now, &mut io.wire.out), session.destination()) {
             self.unfed = 0;
+            passed += 1;
             io.wire.send(&self.sockets.rtp, length, to);
         }
+        self.spacing.note(passed);
     }
 
     /// One service of a leg whose sound goes to `other`.
     pub(crate) fn serve_bridged(&mut self, now: Instant, other: &mut Self, io: &mut Io) {
+        if self.spacing.waits() {
+            return;
+        }
         self.intake(now, io);
         if self.passes_to(other)
             && let Some(session) = &mut self.session
         {
+            let mut passed = 0;
             while let Some(payload) = session.pull_payload(now) {
+                passed += 1;
                 other.feed_payload(now, &payload, &mut io.wire);
             }
+            self.spacing.note(passed);
         } else if self.hear(now, io) != Pulled::Silence {
             other.feed_frame(now, &io.frame, &mut io.wire);
         }

@@ -71,9 +71,14 @@ impl Wheel {
 
     /// Takes the slot with the least in it.
     pub(crate) fn place(&mut self, weight: u32) -> usize {
-        let slot = (0..SLOTS).min_by_key(|slot| self.weights[*slot]).unwrap_or(0);
+        let slot = self.lightest(0..SLOTS);
         self.add(slot, weight);
         slot
+    }
+
+    /// Which of these slots has the least in it.
+    pub(crate) fn lightest(&self, slots: impl Iterator<Item = usize>) -> usize {
+        slots.min_by_key(|slot| self.weights.get(*slot)).unwrap_or(0)
     }
 
     /// Adds to a slot.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    panic::{self, AssertUnwindSafe},
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -11,17 +12,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
-
 use super::{
-    JoinSpec, LegId,
+    LegId,
     command::{Action, LegShared, Order},
     io::{Io, Tally},
     playing::Playing,
-    ports::{PortPool, Sockets},
+    ports::PortPool,
     recorder::RecordingId,
-    room::{Room, RoomSeat, Seat},
-    socket::Udp,
+    resting::Resting,
+    room::Room,
     stream::{Link, Stream},
     wheel::{SLOTS, Wheel},
 };
@@ -32,14 +31,9 @@ const ORDERS_PER_TICK: usize = 256;
 const LONGEST_SLEEP: u32 = 5;
 /// A tick that begins later than this is counted as late.
 const LATE: Duration = Duration::from_millis(5);
-/// How often resting ports are listened to.
-const LISTEN: Duration = Duration::from_millis(50);
-/// Datagrams taken from a resting port at once.
-const REST_BURST: usize = 64;
-/// A port that is never quiet is freed after this many quarantines.
-const REST_LIMIT: u32 = 30;
-/// Ports that rest at once on a worker; beyond, the oldest is freed early.
-const RESTING: usize = 2048;
+/// A leg whose packets arrive just when it is served goes this many slots further, so that it is served after they
+/// arrived: far enough for ordinary jitter, and near enough not to be noticed as delay.
+const FURTHER: std::ops::RangeInclusive<usize> = 3..=10;
 
 /// What workers and the engine share.
 #[derive(Debug)]
@@ -75,36 +69,31 @@ impl Counts {
 
 /// What is served in a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Entry {
+pub(super) enum Entry {
     Leg(usize),
     Room(usize),
-}
-
-/// The ports of a closed leg, listened to until nothing more comes.
-#[derive(Debug)]
-struct Resting {
-    sockets: Sockets,
-    since: Instant,
-    heard: Instant,
 }
 
 /// One worker; lives on its thread.
 #[derive(Debug)]
 pub(crate) struct Worker {
-    index: usize,
+    pub(super) index: usize,
     fleet: Arc<Fleet>,
     orders: Receiver<Order>,
     /// Orders for other workers whose queue was full.
     outbox: VecDeque<(usize, Order)>,
-    legs: Vec<Option<Box<Stream>>>,
+    pub(super) legs: Vec<Option<Box<Stream>>>,
     free: Vec<usize>,
     places: HashMap<LegId, usize>,
-    rooms: Vec<Option<Box<Room>>>,
-    slots: [Vec<Entry>; SLOTS],
-    wheel: Wheel,
-    resting: VecDeque<Resting>,
-    listened: Instant,
+    pub(super) rooms: Vec<Option<Box<Room>>>,
+    pub(super) slots: [Vec<Entry>; SLOTS],
+    pub(super) wheel: Wheel,
+    resting: Resting,
     closing: Vec<usize>,
+    /// Legs that are to be served at another time.
+    shifting: Vec<usize>,
+    /// Legs on their way to another worker, and to which.
+    departed: Vec<(Arc<LegShared>, usize)>,
     io: Io,
 }
 
@@ -122,9 +111,10 @@ impl Worker {
             rooms: Vec::new(),
             slots: Default::default(),
             wheel: Wheel::new(now),
-            resting: VecDeque::new(),
-            listened: now,
+            resting: Resting::default(),
             closing: Vec::new(),
+            shifting: Vec::new(),
+            departed: Vec::new(),
             io,
         }
     }
@@ -133,17 +123,21 @@ impl Worker {
         self.io.wire.tally.packets_out
     }
 
-    pub(crate) fn index(&self) -> usize {
-        self.index
-    }
-
     /// Serves until told to stop.
     pub(crate) fn run(mut self) {
         loop {
-            if !self.wait() {
-                break;
+            let turn = panic::catch_unwind(AssertUnwindSafe(|| {
+                let goes_on = self.wait();
+                if goes_on {
+                    self.tick();
+                }
+                goes_on
+            }));
+            match turn {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(_) => self.begin_anew(),
             }
-            self.tick();
         }
         let now = Instant::now();
         for mut stream in std::mem::take(&mut self.legs).into_iter().flatten() {
@@ -183,10 +177,8 @@ impl Worker {
         }
         self.serve_slot(now, self.wheel.slot());
         self.wheel.advance();
-        if now.saturating_duration_since(self.listened) >= LISTEN {
-            self.listened = now;
-            self.listen(now);
-        }
+        let (ports, quarantine) = (&self.fleet.ports, self.fleet.quarantine);
+        self.resting.listen(now, quarantine, ports, &mut self.io.inbound);
         while let Some((target, order)) = self.outbox.pop_front() {
             if let Err(order) = self.hand_to(target, order) {
                 self.outbox.push_front((target, order));
@@ -210,6 +202,9 @@ impl Worker {
         while let Some(place) = self.closing.pop() {
             self.close(now, place);
         }
+        while let Some(place) = self.shifting.pop() {
+            self.shift(place);
+        }
     }
 
     fn serve_leg(&mut self, now: Instant, place: usize) {
@@ -222,8 +217,13 @@ impl Worker {
                 Link::Alone | Link::Seated(_) => None,
             };
             match partner.and_then(|partner| self.legs.get_mut(partner)?.as_mut()) {
-                Some(other) => stream.serve_bridged(now, other, &mut self.io),
-                None => stream.serve(now, &mut self.io),
+                Some(other) => {
+                    stream.guarded(&mut self.io, |stream, io| stream.serve_bridged(now, other, io));
+                }
+                None => stream.guarded(&mut self.io, |stream, io| stream.serve(now, io)),
+            };
+            if stream.wants_another_slot() {
+                self.shifting.push(place);
             }
         }
         self.legs[place] = Some(stream);
@@ -246,21 +246,28 @@ impl Worker {
                 self.add(stream);
             }
             Order::Adopt(stream, action) => {
+                // From here on its handle finds it; before, the worker that sent it passes orders on.
+                stream.shared.home.store(self.index, Ordering::Release);
                 let place = self.add(stream);
-                self.act(place, *action);
+                self.act_guarded(place, *action);
             }
-            Order::Leg(leg, action) => match self.place_of(leg.id) {
-                Some(place) => self.act(place, *action),
-                None => {
-                    let home = self.home_of(&leg);
-                    // At home here but not found: the leg is closed.
-                    if home != self.index {
-                        self.send_to(home, Order::Leg(leg, action));
-                    }
-                }
+            Order::Leg(leg, action) => match (self.place_of(leg.id), self.whereabouts(&leg)) {
+                (Some(place), _) => self.act_guarded(place, *action),
+                (None, Some(target)) => self.send_to(target, Order::Leg(leg, action)),
+                // The leg is closed.
+                (None, None) => {}
             },
         }
         true
+    }
+
+    /// A panic is the end of the leg it is about, and nobody else's.
+    fn act_guarded(&mut self, place: usize, action: Action) {
+        if panic::catch_unwind(AssertUnwindSafe(|| self.act(place, action))).is_err()
+            && let Some(Some(stream)) = self.legs.get_mut(place)
+        {
+            stream.fail(&mut self.io);
+        }
     }
 
     fn act(&mut self, place: usize, action: Action) {
@@ -286,7 +293,7 @@ impl Worker {
             Action::StopPlay(id) => stream.stop_play(Some(id)),
             Action::Record(spec) => {
                 let id = RecordingId(recordings.fetch_add(1, Ordering::Relaxed));
-                stream.record(id, spec, &self.io);
+                stream.record(id, spec, &mut self.io);
             }
             Action::StopRecord => stream.stop_record(&self.io),
             Action::Echo(on) => stream.echo(on),
@@ -296,6 +303,8 @@ impl Worker {
                 // Who asked may have gone.
                 let _ = reply.send(stream.stats());
             }
+            #[cfg(test)]
+            Action::Panic { at_once } => stream.break_down(at_once),
             Action::Bridge { .. } | Action::Unbridge | Action::Join { .. } | Action::Leave => {}
         }
         // A codec may have changed.
@@ -316,8 +325,14 @@ impl Worker {
         self.places.get(&leg).copied()
     }
 
-    pub(crate) fn home_of(&self, leg: &LegShared) -> usize {
-        leg.home.load(Ordering::Acquire)
+    /// The other worker that has a leg, or will have it before it reads what is sent there afterwards. None when
+    /// the leg lives here, or is closed.
+    pub(crate) fn whereabouts(&self, leg: &LegShared) -> Option<usize> {
+        let home = leg.home.load(Ordering::Acquire);
+        if home != self.index {
+            return Some(home);
+        }
+        self.departed.iter().find(|(other, _)| other.id == leg.id).map(|(_, target)| *target)
     }
 
     fn add(&mut self, mut stream: Box<Stream>) -> usize {
@@ -341,7 +356,21 @@ impl Worker {
         Some(stream)
     }
 
-    fn take_from_slot(&mut self, slot: usize, entry: Entry, weight: u32) {
+    /// Serves a leg some milliseconds later from now on.
+    fn shift(&mut self, place: usize) {
+        let Some(Some(stream)) = self.legs.get_mut(place) else { return };
+        if stream.seat_mut().is_some() {
+            return;
+        }
+        let from = stream.slot;
+        let to = self.wheel.lightest(FURTHER.map(|further| (from + further) % SLOTS));
+        stream.goes_to(to);
+        self.wheel.add(to, 1);
+        self.take_from_slot(from, Entry::Leg(place), 1);
+        self.slots[to].push(Entry::Leg(place));
+    }
+
+    pub(super) fn take_from_slot(&mut self, slot: usize, entry: Entry, weight: u32) {
         self.slots[slot].retain(|other| *other != entry);
         self.wheel.remove(slot, weight);
     }
@@ -353,8 +382,14 @@ impl Worker {
         count(&self.fleet.loads, self.index, false);
         count(&self.fleet.loads, target, true);
         self.send_to(target, Order::Adopt(stream, Box::new(action)));
-        // After it is in the queue: what the handle sends there from now on comes behind it.
-        shared.home.store(target, Ordering::Release);
+        let index = self.index;
+        let under_way = |other: &LegShared| {
+            other.id != shared.id
+                && other.home.load(Ordering::Acquire) == index
+                && !other.closed.load(Ordering::Acquire)
+        };
+        self.departed.retain(|(other, _)| under_way(other));
+        self.departed.push((shared, target));
     }
 
     fn send_to(&mut self, target: usize, order: Order) {
@@ -381,121 +416,30 @@ impl Worker {
         }
         let Some(stream) = self.remove(place) else { return };
         count(&self.fleet.loads, self.index, false);
-        if self.resting.len() >= RESTING
-            && let Some(oldest) = self.resting.pop_front()
-        {
-            self.fleet.ports.free(oldest.sockets.pair);
-        }
-        self.resting.push_back(Resting { sockets: stream.sockets, since: now, heard: now });
+        self.resting.rest(now, stream.sockets, &self.fleet.ports);
     }
 
-    /// Frees the ports that nobody sends to any more.
-    fn listen(&mut self, now: Instant) {
-        let (fleet, io) = (&self.fleet, &mut self.io);
-        for resting in &mut self.resting {
-            for socket in [&resting.sockets.rtp, &resting.sockets.rtcp] {
-                if (0..REST_BURST).take_while(|_| socket.receive(&mut io.inbound).is_some()).count() > 0 {
-                    resting.heard = now;
-                }
-            }
+    /// After a panic in the worker's own tables nothing in them can be trusted: all legs end, and say so.
+    fn begin_anew(&mut self) {
+        tracing::error!(
+            worker = self.index,
+            legs = self.places.len(),
+            "a media worker failed; its calls end"
+        );
+        let now = Instant::now();
+        for mut stream in std::mem::take(&mut self.legs).into_iter().flatten() {
+            stream.fail(&mut self.io);
+            stream.close_waiting(now, &mut self.io);
+            count(&self.fleet.loads, self.index, false);
+            self.resting.rest(now, stream.sockets, &self.fleet.ports);
         }
-        let limit = fleet.quarantine * REST_LIMIT;
-        self.resting.retain(|resting| {
-            let rests = now.saturating_duration_since(resting.heard) < fleet.quarantine
-                && now.saturating_duration_since(resting.since) < limit;
-            if !rests {
-                fleet.ports.free(resting.sockets.pair);
-            }
-            rests
-        });
-    }
-
-    // Rooms and bridges.
-
-    /// Dissolves what the leg is connected with. Rooms sound their leave tone.
-    pub(crate) fn unlink(&mut self, place: usize) {
-        let Some(stream) = self.leg(place) else { return };
-        match std::mem::replace(&mut stream.link, Link::Alone) {
-            Link::Alone => {}
-            Link::Bridged(other) => {
-                if let Some(partner) = self.place_of(other)
-                    && let Some(partner) = self.leg(partner)
-                {
-                    partner.link = Link::Alone;
-                }
-            }
-            Link::Seated(seat) => self.leave(place, *seat),
-        }
-    }
-
-    fn leave(&mut self, place: usize, seat: Seat) {
-        let slot = self.wheel.place(1);
-        self.slots[slot].push(Entry::Leg(place));
-        if let Some(stream) = self.leg(place) {
-            stream.slot = slot;
-        }
-        let Some(Some(room)) = self.rooms.get_mut(seat.room) else { return };
-        room.members.retain(|member| *member != place);
-        room.changed = true;
-        let slot = room.slot;
-        if room.members.is_empty() {
-            self.rooms[seat.room] = None;
-            self.take_from_slot(slot, Entry::Room(seat.room), 1);
-        } else {
-            self.wheel.remove(slot, 1);
-            if let Some(tone) = seat.leave_tone {
-                room.sound(tone, None);
-            }
-        }
-    }
-
-    fn join(&mut self, place: usize, seat: RoomSeat, spec: JoinSpec, reply: oneshot::Sender<()>) {
-        let target = seat.home().worker;
-        if target != self.index {
-            return self.move_leg(place, target, Action::Join { seat, spec: Box::new(spec), reply });
-        }
-        self.unlink(place);
-        let at = self.room_of(&seat);
-        let Some(Some(room)) = self.rooms.get_mut(at) else { return };
-        let Some(Some(stream)) = self.legs.get_mut(place) else { return };
-        let left = std::mem::replace(&mut stream.slot, room.slot);
-        stream.link = Link::Seated(Box::new(Seat::new(at, seat, spec.leave_tone)));
-        room.changed = true;
-        if room.members.is_empty() {
-            if let Some(alone) = spec.alone {
-                stream.play(Playing::unnamed(alone));
-            }
-        } else if let Some(tone) = spec.join_tone {
-            room.sound(tone, Some(stream.shared.id));
-        }
-        // Who waited alone hears the other now.
-        if let [first] = room.members[..]
-            && let Some(Some(first)) = self.legs.get_mut(first)
-        {
-            first.stop_play(None);
-        }
-        let slot = room.slot;
-        room.members.push(place);
-        self.take_from_slot(left, Entry::Leg(place), 1);
-        self.wheel.add(slot, 1);
-        // Who asked may have gone.
-        let _ = reply.send(());
-    }
-
-    fn room_of(&mut self, seat: &RoomSeat) -> usize {
-        let same =
-            |room: &Option<Box<Room>>| room.as_ref().is_some_and(|r| Arc::ptr_eq(&r.home, seat.home()));
-        if let Some(at) = self.rooms.iter().position(same) {
-            return at;
-        }
-        let at = self.rooms.iter().position(Option::is_none).unwrap_or_else(|| {
-            self.rooms.push(None);
-            self.rooms.len() - 1
-        });
-        let slot = self.wheel.place(0);
-        self.slots[slot].push(Entry::Room(at));
-        self.rooms[at] = Some(Box::new(Room::new(Arc::clone(seat.home()), slot)));
-        at
+        self.rooms.clear();
+        self.free.clear();
+        self.places.clear();
+        self.closing.clear();
+        self.shifting.clear();
+        self.slots = Default::default();
+        self.wheel = Wheel::new(now);
     }
 }
 
@@ -509,3 +453,6 @@ pub(crate) fn count(loads: &[AtomicUsize], worker: usize, more: bool) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
