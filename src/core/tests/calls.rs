@@ -9,6 +9,7 @@ use sems_core::{
     Server,
     config::Config,
     routing::{Conditions, Glob, Route, Target},
+    snapshot::CallState,
 };
 use sems_sip::endpoint::{LegEvent, Reply};
 use sems_store::{AccountSeed, Store, StoreConfig};
@@ -39,6 +40,11 @@ fn load(host: &mut Host) -> Result<(), LoadError> {
         let other = call.dial(sems_app::Uri::sip("alice", "localhost")).await?;
         call.bridge(other).await
     });
+    host.application("forget", |call: IncomingCall| async move {
+        // Changes its mind before the ACK is here.
+        let _ = tokio::time::timeout(Duration::ZERO, call.answer()).await;
+        Ok(())
+    });
     host.application("wait", |call: IncomingCall| async move {
         let mut call = call.answer().await?;
         call.echo().await?;
@@ -59,7 +65,7 @@ async fn start(change: impl FnOnce(&mut Config)) -> Running {
     config.server.data_dir = folder.path().to_owned();
     config.sip.listen = vec!["udp:127.0.0.1:0".parse().expect("a listener")];
     config.calls.max = 20;
-    config.routes = ["take", "dial", "wait"]
+    config.routes = ["take", "dial", "wait", "forget"]
         .into_iter()
         .enumerate()
         .map(|(index, name)| Route {
@@ -86,6 +92,10 @@ async fn start(change: impl FnOnce(&mut Config)) -> Running {
 impl Running {
     fn calls(&self) -> usize {
         self.server.snapshots().calls().len()
+    }
+
+    fn state(&self) -> CallState {
+        self.server.snapshots().calls().first().expect("a call").state
     }
 
     async fn idle(&self) {
@@ -208,12 +218,26 @@ async fn a_callee_who_redirects_or_challenges_is_unavailable() {
 }
 
 #[tokio::test]
+async fn an_answer_that_the_application_drops_is_still_a_call_to_be_hung_up() {
+    let running = start(|_| {}).await;
+    let mut phone = Phone::new("stranger", running.address).await;
+    phone.call("sip:forget@localhost");
+    phone.answered().await;
+    match phone.leg_event().await {
+        LegEvent::Bye { id, .. } => phone.respond(id, 200),
+        other => panic!("no BYE: {other:?}"),
+    }
+    phone.step(Duration::from_millis(20)).await;
+    running.idle().await;
+}
+
+#[tokio::test]
 async fn a_callee_who_hangs_up_ends_the_call_of_both() {
     let running = start(|_| {}).await;
     let mut alice = Phone::new("alice", running.address).await;
     alice.register().await;
     let mut phone = Phone::new("stranger", running.address).await;
-    phone.call("sip:alice@localhost");
+    let call = phone.call("sip:alice@localhost");
     phone.step(Duration::from_millis(20)).await;
     let leg = alice.rung().await;
     let answer = alice.answer();
@@ -221,6 +245,18 @@ async fn a_callee_who_hangs_up_ends_the_call_of_both() {
     assert!(matches!(alice.leg_event().await, LegEvent::Acked { .. }));
     phone.answered().await;
     phone.step(Duration::from_millis(50)).await;
+    assert_eq!(running.state(), CallState::Talking);
+    // SER-02: hold is answered, and shown.
+    phone.endpoint.modify(std::time::Instant::now(), call, phone.held());
+    match phone.leg_event().await {
+        LegEvent::Answer { body: Some(body) } => {
+            let body = String::from_utf8_lossy(&body).into_owned();
+            assert!(body.contains("a=recvonly"), "{body}");
+        }
+        other => panic!("no answer: {other:?}"),
+    }
+    phone.step(Duration::from_millis(50)).await;
+    assert_eq!(running.state(), CallState::Held);
     assert!(alice.hang_up(leg).await < THINKING);
     match phone.leg_event().await {
         LegEvent::Bye { id, .. } => phone.respond(id, 200),

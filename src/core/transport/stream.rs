@@ -243,3 +243,75 @@ async fn write(mut writer: OwnedWriteHalf, mut unsent: mpsc::Receiver<Bytes>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Listening {
+        address: SocketAddr,
+        told: mpsc::Receiver<StreamEvent>,
+    }
+
+    fn listening(room: usize) -> Listening {
+        let (events, told) = mpsc::channel(8);
+        let any = "127.0.0.1:0".parse().expect("an address");
+        let listener = listen(any, events, Arc::new(Semaphore::new(room))).expect("a listener");
+        Listening { address: listener.address, told }
+    }
+
+    impl Listening {
+        async fn connect(&self) -> TcpStream {
+            TcpStream::connect(self.address).await.expect("a connection")
+        }
+
+        async fn next(&mut self) -> StreamEvent {
+            timeout(WRITE, self.told.recv()).await.expect("in time").expect("an event")
+        }
+
+        async fn opened(&mut self) -> mpsc::Sender<Bytes> {
+            match self.next().await {
+                StreamEvent::Opened { writer, .. } => writer,
+                other => panic!("not opened: {other:?}"),
+            }
+        }
+    }
+
+    async fn is_closed(stream: &mut TcpStream) -> bool {
+        let mut rest = Vec::new();
+        matches!(timeout(WRITE, stream.read_to_end(&mut rest)).await, Ok(Ok(0) | Err(_)))
+    }
+
+    #[tokio::test]
+    async fn a_connection_beyond_their_number_is_closed_at_once() {
+        let mut listening = listening(1);
+        let mut first = listening.connect().await;
+        let writer = listening.opened().await;
+        assert!(is_closed(&mut listening.connect().await).await);
+        // The table drops one whose peer does not read: it ends, and there is room again.
+        drop(writer);
+        assert!(is_closed(&mut first).await);
+        assert!(matches!(listening.next().await, StreamEvent::Closed { .. }));
+        // Its permit goes back right after it said so.
+        tokio::task::yield_now().await;
+        let _second = listening.connect().await;
+        listening.opened().await;
+    }
+
+    #[tokio::test]
+    async fn a_ping_is_answered_and_a_message_passed_on() {
+        let mut listening = listening(1);
+        let mut stream = listening.connect().await;
+        let _writer = listening.opened().await;
+        stream.write_all(b"\r\n\r\n").await.expect("written");
+        let mut pong = [0; 2];
+        timeout(WRITE, stream.read_exact(&mut pong)).await.expect("in time").expect("a pong");
+        assert_eq!(&pong, b"\r\n");
+        let message = b"OPTIONS sip:a@b SIP/2.0\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(message).await.expect("written");
+        match listening.next().await {
+            StreamEvent::Message { bytes, .. } => assert_eq!(&bytes[..], message),
+            other => panic!("no message: {other:?}"),
+        }
+    }
+}

@@ -128,6 +128,13 @@ impl Phone {
         Bytes::from_static(SDP)
     }
 
+    /// A description that holds the call.
+    pub(crate) fn held(&self) -> Bytes {
+        let mut body = SDP.to_vec();
+        body.extend_from_slice(b"a=sendonly\r\n");
+        Bytes::from(body)
+    }
+
     /// Presses a digit by INFO, and waits until it is taken.
     pub(crate) async fn press(&mut self, leg: LegId, digit: char) {
         let body = Some(("application/dtmf-relay".to_owned(), Bytes::from(format!("Signal={digit}\r\n"))));
