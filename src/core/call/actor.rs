@@ -445,6 +445,10 @@ impl<'e> Actor<'e> {
     /// Ends an answered call with BYE (one that is not, with what its state demands).
     pub(super) async fn hang_up(&mut self, reason: Option<&str>) {
         if self.stage != Stage::Over {
+            if matches!(self.stage, Stage::Ringing | Stage::Early) {
+                // What the endpoint says for it.
+                self.ending.get_or_insert(Ending { by: EndedSide::Us, status: 480 });
+            }
             self.over(EndedSide::Us);
             self.party.bye(reason).await;
         }

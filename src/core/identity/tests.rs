@@ -1,4 +1,4 @@
-//! The table "who may do what" of callers, against the client side of digest (SER-M3).
+//! The table "who may do what" of callers, against the client side of digest (SER-M2, SER-M3).
 
 use bytes::Bytes;
 use sems_sip::{

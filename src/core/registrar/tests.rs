@@ -1,4 +1,4 @@
-//! REGISTER by REGISTER, against a table of its own (SER-M2, SER-M7).
+//! REGISTER by REGISTER, against a table of its own (SER-01).
 
 use bytes::Bytes;
 use sems_sip::{Message, Transport};

@@ -95,6 +95,7 @@ fn a_cancel_waits_for_the_first_provisional_response() {
     net.assert_nothing_left();
 }
 
+/// SER-13
 #[test]
 fn a_200_that_crosses_the_cancel_is_acknowledged_and_hung_up() {
     let mut net = Net::pair();
