@@ -6,7 +6,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sems_media::{Frame, Resampler, Vad};
@@ -22,6 +22,12 @@ const HAND_OVER: u32 = 2;
 
 /// Trailing silence beyond this is cut off.
 const TAIL: Duration = Duration::from_secs(1);
+
+/// A worker that stood still for longer than it makes up for (200 ms) leaves a recording this far behind; then
+/// silence stands for what was not heard, ...
+const BEHIND_BY: Duration = Duration::from_millis(250);
+/// ... but not for more than this: a machine that slept does not make a recording of its sleep.
+const MADE_UP: Duration = Duration::from_secs(2);
 
 /// A worker's way to the recorder, with its store of used blocks.
 #[derive(Debug)]
@@ -58,6 +64,8 @@ pub(crate) struct Recording {
     resampler: Option<Resampler>,
     scratch: Frame,
     block: Vec<i16>,
+    /// When the first sample was due; later by what was slept through.
+    begun: Option<Instant>,
     written: u64,
     last_sound: u64,
     max: u64,
@@ -94,6 +102,7 @@ impl Recording {
             resampler: None,
             scratch: Frame::silence(rate),
             block: outlet.block(),
+            begun: None,
             written: 0,
             last_sound: 0,
             max,
@@ -106,7 +115,7 @@ impl Recording {
     }
 
     /// Takes the next 20 ms.
-    pub(crate) fn append(&mut self, frame: &Frame, outlet: &Outlet) -> Step {
+    pub(crate) fn append(&mut self, now: Instant, frame: &Frame, outlet: &Outlet) -> Step {
         if self.ending.is_some() {
             return self.try_end(outlet);
         }
@@ -114,6 +123,7 @@ impl Recording {
             return Step::Over;
         }
         let before = self.written;
+        self.keep_up(now);
         self.take(frame);
         let due = self.block.len() as u64 * u64::from(HAND_OVER) >= u64::from(self.rate)
             || self.block.len() + self.scratch.samples().len() > BLOCK;
@@ -128,6 +138,21 @@ impl Recording {
             Step::Warn
         } else {
             Step::On
+        }
+    }
+
+    /// Writes silence where the worker has stood still, so that a recording lasts as long as the call did.
+    fn keep_up(&mut self, now: Instant) {
+        let begun = *self.begun.get_or_insert(now);
+        let written = Duration::from_micros(self.written.saturating_mul(1_000_000) / u64::from(self.rate));
+        let behind = now.saturating_duration_since(begun).saturating_sub(written);
+        if behind < BEHIND_BY {
+            return;
+        }
+        self.begun = Some(begun + behind.saturating_sub(MADE_UP));
+        let silence = Frame::silence(self.rate);
+        for _ in 0..behind.min(MADE_UP).as_millis() / 20 {
+            self.take(&silence);
         }
     }
 
@@ -246,7 +271,7 @@ mod tests {
     fn it_warns_and_ends_at_the_limit_to_the_sample() {
         let (outlet, jobs) = outlet(100);
         let mut recording = begin(&outlet, 1_010, 500, 0);
-        let steps: Vec<Step> = (0..51).map(|_| recording.append(&sound(), &outlet)).collect();
+        let steps: Vec<Step> = (0..51).map(|_| recording.append(Instant::now(), &sound(), &outlet)).collect();
         assert_eq!(steps.iter().position(|s| *s == Step::Warn), Some(25));
         assert_eq!(steps.iter().position(|s| *s == Step::Over), Some(50));
         assert!(matches!(samples(&jobs), (8080, Some((_, RecordEnd::Limit)))));
@@ -256,9 +281,9 @@ mod tests {
     fn silence_ends_it_and_all_but_a_second_of_it_is_cut_off() {
         let (outlet, jobs) = outlet(100);
         let mut recording = begin(&outlet, 0, 0, 3_000);
-        (0..50).for_each(|_| assert_eq!(recording.append(&sound(), &outlet), Step::On));
+        (0..50).for_each(|_| assert_eq!(recording.append(Instant::now(), &sound(), &outlet), Step::On));
         let quiet = Frame::silence(8000);
-        let frames = (1..).find(|_| recording.append(&quiet, &outlet) == Step::Over);
+        let frames = (1..).find(|_| recording.append(Instant::now(), &quiet, &outlet) == Step::Over);
         // 200 ms of hangover of the voice detection, then three seconds.
         assert_eq!(frames, Some(160));
         let (written, end) = samples(&jobs);
@@ -269,12 +294,31 @@ mod tests {
     fn a_recorder_that_does_not_keep_up_ends_the_recording_but_nothing_waits() {
         let (outlet, jobs) = outlet(2);
         let mut recording = begin(&outlet, 0, 0, 0);
-        let steps: Vec<Step> = (0..80).map(|_| recording.append(&sound(), &outlet)).collect();
+        let steps: Vec<Step> = (0..80).map(|_| recording.append(Instant::now(), &sound(), &outlet)).collect();
         assert!(!steps.contains(&Step::Over));
         let first = samples(&jobs).0;
         assert!(first > 0);
-        assert_eq!(recording.append(&sound(), &outlet), Step::Over);
+        assert_eq!(recording.append(Instant::now(), &sound(), &outlet), Step::Over);
         assert!(matches!(samples(&jobs), (_, Some((_, RecordEnd::Disk(_))))));
+    }
+
+    #[test]
+    fn a_worker_that_stood_still_does_not_make_a_recording_shorter() {
+        let (outlet, jobs) = outlet(100);
+        let mut recording = begin(&outlet, 0, 0, 0);
+        let start = Instant::now();
+        // Late by 240 ms it serves all that it missed; late by more, it does not; then the machine sleeps.
+        let pauses = [(0, 0), (50, 240), (62, 0), (100, 600), (150, 3_600_000)];
+        let mut slept = 0;
+        for frame in 0..200_u64 {
+            slept = pauses.iter().find(|(at, _)| *at == frame).map_or(slept, |(_, ms)| *ms);
+            let caught_up = if (50..62).contains(&frame) { 240 - (frame - 50) * 20 } else { slept };
+            let now = start + Duration::from_millis(frame * 20 + caught_up);
+            assert_eq!(recording.append(now, &sound(), &outlet), Step::On);
+        }
+        assert_eq!(recording.end(RecordEnd::Stopped, &outlet), Step::Over);
+        // 200 frames, 600 ms, and 2 s of the hour.
+        assert_eq!(samples(&jobs).0, 200 * 160 + 600 * 8 + 2_000 * 8);
     }
 
     #[test]
@@ -282,7 +326,7 @@ mod tests {
         let (outlet, jobs) = outlet(100);
         let mut recording = begin(&outlet, 0, 0, 0);
         let wide = Frame::from_samples(&Tone::new(440.0, 16_000, 8000.0).take(320), 16_000);
-        (0..50).for_each(|_| assert_eq!(recording.append(&wide, &outlet), Step::On));
+        (0..50).for_each(|_| assert_eq!(recording.append(Instant::now(), &wide, &outlet), Step::On));
         assert_eq!(recording.end(RecordEnd::Stopped, &outlet), Step::Over);
         assert_eq!(samples(&jobs).0, 8000);
     }

@@ -372,7 +372,7 @@ impl Stream {
             }
         };
         if let Some(recording) = &mut self.recording {
-            match recording.append(&io.frame, &io.outlet) {
+            match recording.append(now, &io.frame, &io.outlet) {
                 Step::On => {}
                 Step::Warn if self.playing.is_none() => self.play(Playing::unnamed(Arc::clone(&io.beep))),
                 Step::Warn => {}
