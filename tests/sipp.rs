@@ -5,7 +5,7 @@ mod field;
 use field::{
     Server, eventually,
     sipp::Sipp,
-    wire::{PATIENCE, register_elsewhere},
+    wire::{Ask, Knows, PATIENCE, Stream, authorized, register_elsewhere},
 };
 
 /// Until the server has no call any more: nothing is left of what was cancelled.
@@ -189,6 +189,10 @@ fn calls_come_over_ipv6() {
     let heard = Sipp::caller("caller_to_app", &[], server.udp, "echo").succeeds();
     assert!(heard.contains("c=IN IP6 ::1"), "{heard}");
     Sipp::caller_over("t1", "caller_to_app", &[], server.tcp, "bob").succeeds();
+    let phone = std::net::SocketAddr::new(server.udp.ip(), register_elsewhere(server.udp, "bob"));
+    let callee = Sipp::callee_at(phone, "callee_answers", &[]);
+    Sipp::caller("caller", &[], server.udp, "bob").succeeds();
+    callee.succeeds();
     becomes_idle(&server);
 }
 
@@ -249,5 +253,46 @@ fn requests_within_a_call_are_answered() {
     let callee = Sipp::callee("callee_answers", &[], register_elsewhere(server.udp, "bob"));
     Sipp::caller("caller_inside", &[], server.udp, "bob").succeeds();
     callee.succeeds();
+    becomes_idle(&server);
+}
+
+/// A phone that registered over TCP is called on its own connection; SEMS-VM-4: when that is gone, it is offline.
+#[test]
+fn a_phone_is_called_on_the_connection_it_registered_with() {
+    let server = Server::start("[calls]\nring_timeout = \"3s\"\n");
+    let mut phone = Stream::new(server.tcp);
+    let mut ask = Ask::new("REGISTER", "sip:localhost").claiming("bob");
+    "<sip:bob@localhost>".clone_into(&mut ask.to);
+    ask = ask.line(format!("Contact: <sip:bob@{};transport=tcp>", phone.local()));
+    let first = ask.text("TCP", phone.local());
+    phone.send(&first);
+    let challenge = phone.message();
+    ask.cseq = 2;
+    let second = ask.text("TCP", phone.local());
+    phone.send(authorized(&first, &second, &challenge, "bob", "bob-secret", Knows::Sha256));
+    assert_eq!(phone.message().status(), 200);
+    let caller = Sipp::caller("caller_to_app", &[], server.udp, "bob");
+    let invite = phone.message();
+    assert!(invite.0.starts_with("INVITE sip:bob@"), "{}", invite.0);
+    assert!(invite.header("Via").starts_with("SIP/2.0/TCP "), "{}", invite.0);
+    let busy = ["Via", "From", "Call-ID", "CSeq"].map(|name| format!("{name}: {}", invite.header(name)));
+    let to = invite.header("To");
+    phone.send(format!(
+        "SIP/2.0 486 Busy Here\r\n{}\r\nTo: {to};tag=b\r\nContent-Length: 0\r\n\r\n",
+        busy.join("\r\n")
+    ));
+    assert!(phone.message().0.starts_with("ACK "));
+    caller.succeeds();
+    drop(phone);
+    Sipp::caller("caller_to_app", &[], server.udp, "bob").succeeds();
+    becomes_idle(&server);
+}
+
+/// SEMS-VM-4: a phone that was switched off without a word is no-answer or offline, and voicemail takes the call.
+#[test]
+fn a_phone_that_is_gone_does_not_keep_the_caller_from_voicemail() {
+    let server = Server::start("[calls]\nring_timeout = \"2s\"\n");
+    register_elsewhere(server.udp, "bob");
+    Sipp::caller("caller_to_app", &[], server.udp, "bob").succeeds();
     becomes_idle(&server);
 }

@@ -41,12 +41,16 @@ impl Sipp {
 
     /// A callee on `port`.
     pub fn callee(scenario: &str, keys: &[(&str, &str)], port: u16) -> Self {
-        let local = SocketAddr::from(([127, 0, 0, 1], port));
-        let callee = Self::start(scenario, keys, local, port, "u1", &[]);
-        // It listens when the port cannot be had any more.
+        Self::callee_at(SocketAddr::from(([127, 0, 0, 1], port)), scenario, keys)
+    }
+
+    /// A callee on an address of this machine.
+    pub fn callee_at(local: SocketAddr, scenario: &str, keys: &[(&str, &str)]) -> Self {
+        let callee = Self::start(scenario, keys, local, local.port(), "u1", &[]);
+        let table = if local.is_ipv6() { "/proc/net/udp6" } else { "/proc/net/udp" };
+        let port = format!(":{:04X} ", local.port());
         super::eventually("SIPp's listening", PATIENCE, || {
-            let bound = std::fs::read_to_string("/proc/net/udp").ok()?;
-            bound.contains(&format!("0100007F:{port:04X}")).then_some(())
+            std::fs::read_to_string(table).ok()?.contains(&port).then_some(())
         });
         callee
     }

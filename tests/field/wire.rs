@@ -272,19 +272,40 @@ impl Stream {
         self.0.write_all(bytes.as_ref()).expect("bytes are sent");
     }
 
+    /// The next message, with its body.
+    pub fn message(&mut self) -> Got {
+        loop {
+            let text = String::from_utf8_lossy(&self.1).into_owned();
+            if let Some(end) = text.find("\r\n\r\n") {
+                let head = Got(text[..end + 4].to_owned());
+                let body: usize = head.header("Content-Length").parse().expect("a length");
+                if self.1.len() >= end + 4 + body {
+                    let rest = self.1.split_off(end + 4 + body);
+                    let message = std::mem::replace(&mut self.1, rest);
+                    return Got(String::from_utf8_lossy(&message).into_owned());
+                }
+            }
+            self.fill();
+        }
+    }
+
+    fn fill(&mut self) {
+        let mut buffer = [0; 4096];
+        match self.0.read(&mut buffer) {
+            Ok(length) if length > 0 => self.1.extend_from_slice(&buffer[..length]),
+            other => panic!("{other:?} after {:?}", String::from_utf8_lossy(&self.1)),
+        }
+    }
+
     /// Reads until what came ends with `end`; everything that came.
     pub fn until(&mut self, end: &str) -> String {
-        let mut buffer = [0; 4096];
         loop {
             let text = String::from_utf8_lossy(&self.1).into_owned();
             if text.ends_with(end) {
                 self.1.clear();
                 return text;
             }
-            match self.0.read(&mut buffer) {
-                Ok(length) if length > 0 => self.1.extend_from_slice(&buffer[..length]),
-                other => panic!("{other:?} after {text:?}"),
-            }
+            self.fill();
         }
     }
 }
