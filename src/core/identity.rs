@@ -114,7 +114,7 @@ impl Gate {
     fn check(&mut self, aor: &Aor, account: &Account, request: &Request, asks: Asks) -> Admission {
         let now = Instant::now();
         let Some(credentials) = credentials(request, asks, &aor.domain) else {
-            return self.challenge(now, aor, asks, false);
+            return self.challenge(now, aor, asks, request, false);
         };
         let ha1 = match credentials.algorithm {
             Some(Algorithm::Md5) => account.ha1_md5.as_deref(),
@@ -131,26 +131,44 @@ impl Gate {
                 if self.counts.accept(&credentials.nonce, nc) {
                     Admission::Known(Identity::Account(aor.uri()))
                 } else {
-                    self.challenge(now, aor, asks, true)
+                    self.challenge(now, aor, asks, request, true)
                 }
             }
-            Verdict::Stale => self.challenge(now, aor, asks, true),
+            Verdict::Stale => self.challenge(now, aor, asks, request, true),
             Verdict::Refused => refuse(),
         }
     }
 
-    fn challenge(&mut self, now: Instant, aor: &Aor, asks: Asks, stale: bool) -> Admission {
+    fn challenge(
+        &mut self,
+        now: Instant,
+        aor: &Aor,
+        asks: Asks,
+        request: &Request,
+        stale: bool,
+    ) -> Admission {
         let Some(challenger) = self.challengers.get_mut(&aor.domain) else { return refuse() };
         let (status, name) = match asks {
             Asks::Server => (401, HeaderName::WwwAuthenticate),
             Asks::Proxy => (407, HeaderName::ProxyAuthenticate),
         };
-        let reply =
-            challenger.challenges(now, stale).into_iter().fold(Reply::new(status), |reply, challenge| {
-                reply.header(name.clone(), format!("Digest {challenge}"))
-            });
+        let agent = request.headers.text(&HeaderName::UserAgent);
+        let md5_alone = agent.is_some_and(knows_md5_alone);
+        let challenges = challenger.challenges(now, stale).into_iter();
+        let challenges = challenges.filter(|c| !md5_alone || c.algorithm == Some(Algorithm::Md5));
+        let reply = challenges.fold(Reply::new(status), |reply, challenge| {
+            reply.header(name.clone(), format!("Digest {challenge}"))
+        });
         Admission::Challenge(reply)
     }
+}
+
+/// Phones that give up when any challenge is not MD5, instead of passing over it (RFC 8760 section 2.4): baresip
+/// before 3.11. Whoever pretends to be one gains nothing, as MD5 is offered to all.
+fn knows_md5_alone(user_agent: &str) -> bool {
+    let Some(version) = user_agent.strip_prefix("baresip v") else { return false };
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor))) if (major, minor) < (3, 11))
 }
 
 fn refuse() -> Admission {

@@ -163,3 +163,19 @@ fn a_reload_serves_new_domains_and_forgets_old_ones() {
     gate.reload(Instant::now(), &["new.example".to_owned()], &[]);
     assert_eq!(status(&gate.owner(&accounts, &aor, &register)), 401);
 }
+
+// SER-05
+#[test]
+fn phones_that_know_md5_alone_are_told_by_their_version() {
+    for (agent, old) in [
+        ("baresip v1.0.0 (x86_64/linux)", true),
+        ("baresip v3.10.1 (x86_64/Linux)", true),
+        ("baresip v3.11.0 (x86_64/Linux)", false),
+        ("baresip v4.0", false),
+        ("baresip v", false),
+        ("baresip", false),
+        ("LinphoneDaemon/5.1.65", false),
+    ] {
+        assert_eq!(knows_md5_alone(agent), old, "{agent}");
+    }
+}
