@@ -3,6 +3,9 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the field")]
 
+pub mod baresip;
+pub mod linphone;
+
 use std::{
     io::{BufRead, BufReader, Read},
     net::{SocketAddr, UdpSocket},
@@ -69,6 +72,20 @@ pub struct Server {
     /// What it said on standard error so far.
     log: mpsc::Receiver<String>,
 }
+
+/// How long anything may take on a machine that has much else to do.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Who a foreign phone is.
+pub struct Account {
+    pub user: &'static str,
+    pub password: &'static str,
+    pub domain: &'static str,
+}
+
+pub const ALICE: Account = Account { user: "alice", password: "alice-secret", domain: "localhost" };
+pub const BOB: Account = Account { user: "bob", password: "bob-secret", domain: "localhost" };
+pub const CAROL: Account = Account { user: "carol", password: "carol-secret", domain: "localhost" };
 
 /// Accounts alice, bob and carol of `localhost`: password `<name>-secret`, PINs 739155, 284617, 905238.
 pub const ACCOUNTS: &str = r#"
@@ -291,6 +308,16 @@ pub fn tone_file(path: &Path, hz: f32, length: Duration) {
     wav.finish().expect("a file");
 }
 
+/// Two minutes of a tone at -10 dB, for phones that say something as long as they are in a call.
+pub fn long_tone(path: &Path, hz: f32, rate: u32) {
+    let mut tone = sems_media::tone::Tone::new(hz, rate, sems_media::tone::amplitude(10.0));
+    let samples = tone.take(120 * rate as usize);
+    let file = std::fs::File::create(path).expect("a file");
+    let mut wav = sems_media::wav::WavWriter::new(std::io::BufWriter::new(file), rate).expect("a header");
+    wav.write(&samples).expect("samples");
+    wav.finish().expect("a file");
+}
+
 /// A WAV file's samples and rate.
 pub fn wav(path: &Path) -> (Vec<i16>, u32) {
     let sound =
@@ -320,6 +347,11 @@ pub fn heard(samples: &[i16], rate: u32, hz: f64, above_dbfs: f64) -> Vec<(f64, 
     stretches
 }
 
+/// How many seconds of these stretches there are.
+pub fn total(stretches: &[(f64, f64)]) -> f64 {
+    stretches.iter().map(|(start, end)| end - start).sum()
+}
+
 /// Waits until `probe` gives something.
 pub fn eventually<T>(what: &str, patience: Duration, mut probe: impl FnMut() -> Option<T>) -> T {
     let until = Instant::now() + patience;
@@ -328,6 +360,18 @@ pub fn eventually<T>(what: &str, patience: Duration, mut probe: impl FnMut() -> 
             return found;
         }
         assert!(Instant::now() < until, "{what} did not happen within {patience:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Waits until `probe` gives something; failing that, shows what a program said.
+pub fn awaited<T>(what: &str, log: impl Fn() -> String, mut probe: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = probe() {
+            return found;
+        }
+        assert!(Instant::now() < until, "{what} did not happen within {PATIENCE:?}:\n{}", log());
         std::thread::sleep(Duration::from_millis(50));
     }
 }
