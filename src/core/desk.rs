@@ -164,7 +164,7 @@ impl Desk {
         let trusted = self.gate.is_trusted(flow.remote.ip());
         let callee = self.callee(&request.uri, trusted)?;
         let plan = self.plan(&request, &request_uri, &from_uri, callee.as_ref(), &flow, trusted)?;
-        let mailbox = trusted.then(|| self.diverted(&request)).flatten().or_else(|| callee.clone());
+        let mailbox = self.mailbox(&request, callee.as_ref(), trusted);
         let to = request.to().ok().and_then(|to| app_uri(&to.uri)).unwrap_or_else(|| request_uri.clone());
         let info = CallInfo {
             id: CallId(format!("{:016x}", rand::random::<u64>()).into()),
@@ -231,6 +231,14 @@ impl Desk {
             Some(aor) if self.accounts.contains(aor) => Ok(Plan::Account(aor.clone())),
             _ => Err(Reply::new(404)),
         }
+    }
+
+    /// Whose mailbox a call is for: that of the account in the request URI; where that is no account but the number
+    /// of a service, that of the party whom a trusted proxy diverted from.
+    fn mailbox(&self, request: &Request, callee: Option<&Aor>, trusted: bool) -> Option<Aor> {
+        let account = callee.filter(|aor| self.accounts.contains(aor)).cloned();
+        let diverted = || trusted.then(|| self.diverted(request)).flatten();
+        account.or_else(diverted).or_else(|| callee.cloned())
     }
 
     /// Whose mailbox a trusted proxy means: the first diverted-from party (RFC 5806, RFC 7044).
