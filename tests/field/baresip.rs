@@ -29,6 +29,15 @@ impl Baresip {
     /// Starts a phone of `account` at `proxy` that says a tone of `hz` in every call and takes all calls; back when
     /// it is registered. `codec` is in baresip's notation, such as `PCMU/8000/1`.
     pub fn start(dir: &Path, account: &Account, proxy: SocketAddr, codec: &str, hz: f32) -> Self {
+        Self::start_as(dir, account, proxy, &format!("answermode=auto;audio_codecs={codec}"), hz)
+    }
+
+    /// Starts one that only rings.
+    pub fn ringing(dir: &Path, account: &Account, proxy: SocketAddr) -> Self {
+        Self::start_as(dir, account, proxy, "answermode=manual", 700.0)
+    }
+
+    fn start_as(dir: &Path, account: &Account, proxy: SocketAddr, how: &str, hz: f32) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let dir = dir.join(format!("baresip-{number}-{}", account.user));
@@ -43,7 +52,7 @@ impl Baresip {
         let Account { user, password, domain } = account;
         let line = format!(
             "<sip:{user}@{domain};transport=udp>;auth_user={user};auth_pass={password};\
-             outbound=\"sip:{proxy};transport=udp\";regint=600;answermode=auto;audio_codecs={codec}\n"
+             outbound=\"sip:{proxy};transport=udp\";regint=600;{how}\n"
         );
         std::fs::write(dir.join("accounts"), line).expect("an account");
         let output = std::fs::File::create(dir.join("log")).expect("a log");
@@ -78,6 +87,12 @@ impl Baresip {
     /// Waits for an event, such as `CALL_ESTABLISHED`.
     pub fn wait_for(&self, event: &str) {
         awaited(event, || self.log(), || self.said().contains(event).then_some(()));
+    }
+
+    /// Refuses the call that comes in, with 486.
+    pub fn refuse(&mut self) {
+        self.wait_for("CALL_INCOMING");
+        self.command("hangup", "");
     }
 
     /// Ends its call; back when the recording is complete.

@@ -20,6 +20,15 @@ impl Linphone {
     /// Starts a phone of `account` at `proxy` that says a tone of `hz` in its calls and takes all calls; back when it
     /// is registered.
     pub fn start(dir: &Path, account: &Account, proxy: SocketAddr, hz: f32) -> Self {
+        Self::start_as(dir, account, proxy, &["-a"], hz)
+    }
+
+    /// Starts one that only rings.
+    pub fn ringing(dir: &Path, account: &Account, proxy: SocketAddr) -> Self {
+        Self::start_as(dir, account, proxy, &[], 900.0)
+    }
+
+    fn start_as(dir: &Path, account: &Account, proxy: SocketAddr, how: &[&str], hz: f32) -> Self {
         let dir = dir.join(format!("linphone-{}", account.user));
         // Without the folder of its database it opens no socket.
         std::fs::create_dir_all(dir.join(".local/share/linphone")).expect("a folder");
@@ -33,7 +42,7 @@ impl Linphone {
         std::fs::write(dir.join("rc"), config).expect("a configuration");
         let output = std::fs::File::create(dir.join("log")).expect("a log");
         let mut command = Command::new("linphonec");
-        command.arg("-a").arg("-c").arg(dir.join("rc")).env("HOME", &dir).current_dir(&dir);
+        command.args(how).arg("-c").arg(dir.join("rc")).env("HOME", &dir).current_dir(&dir);
         command.stdin(Stdio::piped()).stderr(output.try_clone().expect("a log")).stdout(output);
         let mut program = Program::start(&mut command);
         let keys = program.0.stdin.take().expect("standard input");
@@ -71,6 +80,12 @@ impl Linphone {
     pub fn hang_up(&mut self) {
         self.command("terminate");
         self.wait_for(" ended");
+    }
+
+    /// Declines the call that comes in, with 603.
+    pub fn decline(&mut self) {
+        self.wait_for("Receiving new incoming call");
+        self.command("terminate");
     }
 
     /// What it heard in its call, which is over, and the rate of that.

@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of the field")]
 
 pub mod baresip;
+pub mod kamailio;
 pub mod linphone;
 
 use std::{
@@ -75,6 +76,9 @@ pub struct Server {
 
 /// How long anything may take on a machine that has much else to do.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tones are said at -10 dB; codecs and resampling take a little of that.
+pub const LOUD: f64 = -18.0;
 
 /// Who a foreign phone is.
 pub struct Account {
@@ -306,6 +310,32 @@ pub fn tone_file(path: &Path, hz: f32, length: Duration) {
     let mut wav = sems_media::wav::WavWriter::new(file, rate).expect("a header");
     wav.write(&samples).expect("samples");
     wav.finish().expect("a file");
+}
+
+/// The `.eml` files of a folder.
+pub fn mails(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "eml")).collect()
+}
+
+/// A mail's headers, and what Python's `email` reads in it; its attachment goes to `sound`.
+pub fn letter(mail: &Path, sound: &Path) -> String {
+    let mut command = Command::new("/usr/bin/python3");
+    command.arg(root().join("src/store/tests/store/read_mail.py")).arg(mail).arg(sound);
+    let output = command.output().expect("python3 runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let raw = std::fs::read_to_string(mail).expect("a mail");
+    let headers = raw.split("\r\n\r\n").next().unwrap_or_default().to_owned();
+    headers + "\n" + &String::from_utf8_lossy(&output.stdout)
+}
+
+/// A tone of a call is unbroken from its first to its last moment, but for what a phone's own jitter buffer does.
+pub fn unbroken(who: &str, (samples, rate): &(Vec<i16>, u32), hz: f64, at_least: f64) {
+    let stretches = heard(samples, *rate, hz, LOUD);
+    let all = total(&stretches);
+    assert!(all >= at_least, "{who}: {hz} Hz is heard for {all:.2} s: {stretches:?}");
+    let span = stretches.last().map_or(0.0, |last| last.1) - stretches.first().map_or(0.0, |first| first.0);
+    assert!(all > 0.9 * span, "{who}: {hz} Hz is broken: {stretches:?}");
 }
 
 /// Two minutes of a tone at -10 dB, for phones that say something as long as they are in a call.
