@@ -11,15 +11,16 @@ use std::{
 
 use sems_app::MailboxId;
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
-    migrate::{MigrateError, Migrator},
+    Sqlite, SqlSafeStr as _, SqlitePool, Transaction,
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::{Notify, Semaphore, broadcast};
 
 use crate::{Clock, StoreConfig, StoreError, mail::Mailer};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+/// The steps of the schema: version, name, statements. A step that was released never changes.
+const SCHEMA: [(i64, &str, &str); 1] = [(1, "begin", include_str!("migrations/0001_begin.sql"))];
 
 /// Readers at a time: queries take far below a millisecond, and SQLite gains nothing from more.
 const READERS: u32 = 4;
@@ -184,15 +185,22 @@ async fn connect(database: &Path) -> Result<(SqlitePool, SqlitePool), StoreError
         .busy_timeout(Duration::from_secs(10));
     let pool = |size| SqlitePoolOptions::new().max_connections(size).idle_timeout(None).max_lifetime(None);
     let writer = pool(1).connect_with(options.clone()).await?;
-    MIGRATIONS.run(&writer).await.map_err(migration_error)?;
+    migrations().run(&writer).await.map_err(migration_error)?;
     if let Some(folder) = database.parent() {
         crate::spool::sync_folder(folder)?;
     }
     Ok((pool(READERS).connect_with(options).await?, writer))
 }
 
+fn migrations() -> Migrator {
+    let step = |(version, name, statements): (i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, statements.into_sql_str(), false)
+    };
+    Migrator::with_migrations(SCHEMA.map(step).into())
+}
+
 fn migration_error(error: MigrateError) -> StoreError {
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let known = SCHEMA.iter().map(|(version, ..)| *version).max().unwrap_or(0);
     match error {
         MigrateError::VersionMissing(found) if found > known => StoreError::NewerSchema { found, known },
         other => StoreError::Migration(other),
