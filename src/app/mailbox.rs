@@ -81,10 +81,7 @@ pub trait MailboxBackend: Send + Sync + 'static {
     fn greeting<'a>(&'a self, mailbox: &'a MailboxId)
     -> BoxFuture<'a, Result<Option<PathBuf>, MailboxError>>;
     /// Whether the box holds all it may, so that [`begin`](Self::begin) would refuse.
-    /// A store without a limit never is.
-    fn is_full<'a>(&'a self, _mailbox: &'a MailboxId) -> BoxFuture<'a, Result<bool, MailboxError>> {
-        Box::pin(std::future::ready(Ok(false)))
-    }
+    fn is_full<'a>(&'a self, mailbox: &'a MailboxId) -> BoxFuture<'a, Result<bool, MailboxError>>;
     /// Writes down a deposit beside a new spool file, durably, before the first frame.
     fn begin<'a>(
         &'a self,

@@ -10,7 +10,7 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteRow},
 };
 
-use crate::{Store, StoreError, pin};
+use crate::{Store, StoreError, mail, pin};
 
 /// An account to be made where it is absent. Secrets are hashed before they are stored; `Debug` hides them.
 #[derive(Clone)]
@@ -264,7 +264,7 @@ fn check_address(user: &str, domain: &str) -> Result<(), StoreError> {
 }
 
 fn check_email(email: &str) -> Result<(), StoreError> {
-    email.parse::<lettre::Address>().map(drop).map_err(|_| StoreError::Email)
+    if mail::is_mail_address(email) { Ok(()) } else { Err(StoreError::Email) }
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub use cdr::{Cdr, MissedCall};
 pub use clock::Clock;
 pub use config::{Credentials, MailConfig, StoreConfig, Tls, Transport, TransportError};
 pub use error::StoreError;
+pub use mail::{is_mail_address, is_mail_sender};
 pub use mailbox::{MailboxStore, MessageCounts};
 pub use outbox::{Attempt, JobState, OutboxEntry};
 pub use recover::Recovered;

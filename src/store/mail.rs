@@ -36,6 +36,16 @@ const ANSWER: usize = 500;
 /// A server that took the mail has this long to say goodbye; it matters to nobody.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// Whether voicemail can be mailed to this: `user@host`.
+pub fn is_mail_address(text: &str) -> bool {
+    text.parse::<Address>().is_ok()
+}
+
+/// Whether mail can come from this: `user@host` or `Name <user@host>`.
+pub fn is_mail_sender(text: &str) -> bool {
+    text.parse::<Mailbox>().is_ok()
+}
+
 /// What a mail tells.
 #[derive(Debug, Clone)]
 pub(crate) struct Letter {

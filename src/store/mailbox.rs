@@ -113,6 +113,10 @@ impl MailboxBackend for MailboxStore {
         Box::pin(async { Ok(self.store.greeting_of(&mailbox.0).await?) })
     }
 
+    fn is_full<'a>(&'a self, mailbox: &'a MailboxId) -> BoxFuture<'a, Result<bool, MailboxError>> {
+        Box::pin(async { Ok(self.store.is_full(&mailbox.0).await?) })
+    }
+
     fn begin<'a>(
         &'a self,
         mailbox: &'a MailboxId,

@@ -28,14 +28,15 @@ pub(crate) fn mode_name(mode: Mode) -> &'static str {
 }
 
 impl Store {
-    /// Messages in a box, those included that only wait to be mailed: all of them take room.
-    pub(crate) async fn stored_messages(&self, mailbox: &str) -> Result<i64, StoreError> {
+    /// Whether a box holds all it may. Messages that only wait to be mailed take room as well.
+    pub(crate) async fn is_full(&self, mailbox: &str) -> Result<bool, StoreError> {
         let row =
             sqlx::query("SELECT COUNT(*) AS messages FROM message WHERE mailbox = $1 AND deleted_at IS NULL")
                 .bind(mailbox)
                 .fetch_one(self.reader())
                 .await?;
-        Ok(row.try_get("messages")?)
+        let messages: i64 = row.try_get("messages")?;
+        Ok(messages >= i64::from(self.shared.max_messages))
     }
 
     /// Whether a take is a message, or a missed call, already.

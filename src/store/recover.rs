@@ -50,7 +50,10 @@ impl Store {
             if self.is_going_on(&id) {
                 continue;
             }
-            match self.recover_take(&id, least).await {
+            let fate = self.recover_take(&id, least).await;
+            // One that was abandoned was still counted among those that go on.
+            self.live().remove(&id);
+            match fate {
                 Ok(Fate::Delivered) => recovered.delivered += 1,
                 Ok(Fate::Missed) => recovered.missed += 1,
                 Ok(Fate::Quarantined) => recovered.quarantined += 1,

@@ -68,7 +68,7 @@ impl Store {
         mailbox: &MailboxId,
         deposit: &Deposit,
     ) -> Result<Spool, MailboxError> {
-        if self.stored_messages(&mailbox.0).await? >= i64::from(self.shared.max_messages) {
+        if self.is_full(&mailbox.0).await? {
             return Err(MailboxError::Full);
         }
         let id = new_id(self.now());
@@ -113,9 +113,8 @@ impl Store {
         if !is_id(id) {
             return Err(MailboxError::NoSuchMessage);
         }
-        let sidecar = self.read_sidecar(id).await?;
         self.live().remove(id);
-        if let Some(sidecar) = sidecar
+        if let Some(sidecar) = self.read_sidecar(id).await?
             && !self.is_settled(id).await?
         {
             self.insert_missed(id, &sidecar).await?;

@@ -11,7 +11,7 @@ use std::{
 
 use sems_app::MailboxId;
 use sqlx::{
-    Sqlite, SqlSafeStr as _, SqlitePool, Transaction,
+    SqlSafeStr as _, Sqlite, SqlitePool, Transaction,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };

@@ -2,7 +2,7 @@
 
 use super::{
     Secret,
-    mail::check_address,
+    mail::check_recipient,
     read::{Given, Node, Section, Source, Tree},
 };
 
@@ -73,7 +73,7 @@ fn read_one(mut section: Section<'_>, domains: &[String]) -> Option<Account> {
     );
     let password = section.secret("password").map(|given| given.value);
     let email = section.take::<String>("email").map(|Given { value, place }| {
-        if let Err(reason) = check_address(&value) {
+        if let Err(reason) = check_recipient(&value) {
             section.fault_at(place, "email", reason);
         }
         value

@@ -89,7 +89,7 @@ impl Config {
         store.finish();
         let mut section = Section::open("mail", root, source, variables);
         section.set("transport", &mut self.mail.transport, |text| mail::check_transport(text));
-        section.set("from", &mut self.mail.from, |text| mail::check_address(text));
+        section.set("from", &mut self.mail.from, |text| mail::check_sender(text));
         self.mail.password = section.secret("password").map(|given| given.value);
         section.finish();
         let mut log = Section::open("log", root, source, variables);

@@ -24,19 +24,15 @@ pub(super) fn check_transport(text: &str) -> Result<(), String> {
 }
 
 /// `user@host` or `Name <user@host>`.
-pub(super) fn check_address(text: &str) -> Result<(), String> {
-    let address = match text.split_once('<') {
-        Some((_, rest)) => rest.strip_suffix('>').unwrap_or_default(),
-        None => text,
-    };
-    match address.rsplit_once('@') {
-        Some((user, host))
-            if !user.is_empty() && !host.is_empty() && !address.contains(char::is_whitespace) =>
-        {
-            Ok(())
-        }
-        _ => Err(format!("\"{text}\" is no mail address")),
-    }
+pub(super) fn check_sender(text: &str) -> Result<(), String> {
+    let known = sems_store::is_mail_sender(text);
+    known.then_some(()).ok_or_else(|| format!("\"{text}\" is no mail address such as Name <user@host>"))
+}
+
+/// `user@host`.
+pub(super) fn check_recipient(text: &str) -> Result<(), String> {
+    let known = sems_store::is_mail_address(text);
+    known.then_some(()).ok_or_else(|| format!("\"{text}\" is no mail address such as user@host"))
 }
 
 #[cfg(test)]
@@ -54,6 +50,22 @@ mod tests {
             ["", "mail", "file:", "smtp:host", "smtp://", "smtp://host:0", "smtp://host:x", "imap://host"]
         {
             assert!(check_transport(bad).is_err(), "{bad}");
+        }
+    }
+
+    // What the store would refuse at start is refused here, with its line.
+    #[test]
+    fn a_recipient_is_an_address_alone_and_a_sender_may_have_a_name() {
+        for (text, sender, recipient) in [
+            ("alice@example.org", true, true),
+            ("Alice <alice@example.org>", true, false),
+            ("alice", false, false),
+            ("alice@", false, false),
+            ("a b@example.org", false, false),
+            ("Alice <alice@example.org", false, false),
+        ] {
+            assert_eq!(check_sender(text).is_ok(), sender, "{text}");
+            assert_eq!(check_recipient(text).is_ok(), recipient, "{text}");
         }
     }
 

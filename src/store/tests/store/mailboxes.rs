@@ -90,10 +90,13 @@ async fn a_full_box_takes_no_more() {
     let store = house.open().await;
     let mailboxes = MailboxStore::new(store.clone());
     let first = house.leave_message(&store, Mode::Box, 2).await;
+    assert!(!mailboxes.is_full(&alice_box()).await.unwrap());
     house.leave_message(&store, Mode::Mail, 2).await;
     let deposit = house.deposit(Mode::Box);
+    assert!(mailboxes.is_full(&alice_box()).await.unwrap(), "told before the caller speaks");
     assert!(matches!(mailboxes.begin(&alice_box(), &deposit).await, Err(MailboxError::Full)));
     mailboxes.delete(&alice_box(), &first).await.unwrap();
+    assert!(!mailboxes.is_full(&alice_box()).await.unwrap());
     mailboxes.begin(&alice_box(), &deposit).await.unwrap();
 }
 
