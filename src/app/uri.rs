@@ -109,12 +109,12 @@ impl FromStr for Uri {
             "tel" => Scheme::Tel,
             _ => return Err(UriError::Scheme),
         };
-        let rest = rest.split_once('?').map_or(rest, |(before, _)| before);
-        // A `;` may stand in the user part (RFC 3261 section 25.1), so the `@` is looked for first.
-        let (userinfo, rest) = match rest.rsplit_once('@') {
+        // `;` and `?` may stand in the user part (RFC 3261 section 25.1), so the `@` is looked for first.
+        let (userinfo, rest) = match rest.split_once('@') {
             Some((user, rest)) if scheme != Scheme::Tel => (Some(user), rest),
             _ => (None, rest),
         };
+        let rest = rest.split_once('?').map_or(rest, |(before, _)| before);
         let (hostport, params) = rest.split_once(';').unwrap_or((rest, ""));
         let params = parse_params(params)?;
         if scheme == Scheme::Tel {
@@ -200,8 +200,11 @@ impl fmt::Display for Uri {
         };
         f.write_str(scheme)?;
         if let Some(user) = &self.user {
-            encode(f, user, "&=+$,;?/#")?;
-            if self.scheme != Scheme::Tel {
+            if self.scheme == Scheme::Tel {
+                // The digits of RFC 3966 section 3.
+                encode(f, user, "+#")?;
+            } else {
+                encode(f, user, "&=+$,;?/")?;
                 f.write_str("@")?;
             }
         }
@@ -239,11 +242,27 @@ mod tests {
     }
 
     #[test]
+    fn what_the_grammar_allows_in_a_user_survives() {
+        for (text, user) in [
+            ("sip:a?b;c=d&e@host;lr?Subject=x", "a?b;c=d&e"),
+            ("sip:%23100%3A%40@host", "#100:@"),
+            ("sip:+1-201@host?a=b", "+1-201"),
+        ] {
+            let uri: Uri = text.parse().expect(text);
+            assert_eq!((uri.user(), uri.host()), (Some(user), "host"), "{text}");
+            assert_eq!(uri.to_string().parse::<Uri>().as_ref(), Ok(&uri), "{text}");
+        }
+        let uri: Uri = "sip:%23100@host".parse().expect("valid");
+        assert_eq!(uri.to_string(), "sip:%23100@host");
+    }
+
+    #[test]
     fn garbage_is_refused_with_its_reason() {
         for (text, error) in [
             ("mailto:x@y", UriError::Scheme),
             ("sip:", UriError::Host),
             ("sip:a@b c", UriError::Host),
+            ("sip:a@b@c", UriError::Host),
             ("sip:a@b:99999", UriError::Port),
             ("sip:%zz@b", UriError::Escape),
         ] {
