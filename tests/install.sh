@@ -30,6 +30,12 @@ if ! command -v dpkg-query >/dev/null; then
     exit 0
 fi
 
+# Rust is not taken from the distribution, which has an older one.
+if [[ " $* " == *" build "* ]] && ! command -v "${CARGO:-cargo}" >/dev/null; then
+    echo "install.sh: cargo is missing: install Rust from https://rustup.rs, then open a new shell" >&2
+    exit 69
+fi
+
 missing=()
 for package in "${wanted[@]}"; do
     state=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
@@ -44,6 +50,9 @@ fi
 echo "installing: ${missing[*]}" >&2
 export DEBIAN_FRONTEND=noninteractive
 "${root[@]}" apt-get -qq update >&2
-# Services of these packages are of no use here, and Kamailio's would take port 5060.
+# Services of these packages are of no use here, and Kamailio's would take port 5060: now, and at each boot.
 quiet=(-o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold)
 "${root[@]}" env RUNLEVEL=1 apt-get -qq install -y --no-install-recommends "${quiet[@]}" "${missing[@]}" >&2
+if [[ " ${missing[*]} " == *" kamailio "* ]] && command -v systemctl >/dev/null; then
+    "${root[@]}" systemctl disable --now kamailio >&2 || true
+fi
