@@ -79,14 +79,15 @@ impl Settings {
         if self.max() >= 2 * WARN { WARN } else { Duration::ZERO }
     }
 
-    /// Whose mailbox the call is for. A bare name is one of the domain that was called.
+    /// Whose mailbox the call is for. A bare name is one of the domain that was called, for which the request
+    /// URI may hold an address of this machine.
     pub(crate) fn mailbox(&self, info: &CallInfo) -> Result<Uri, CallError> {
         match self.mailbox.as_deref().map(str::trim) {
             None => Ok(info.mailbox_uri().clone()),
             Some(uri) if uri.contains(':') => uri.parse().map_err(CallError::application),
             Some(address) => Ok(match address.split_once('@') {
                 Some((user, domain)) => Uri::sip(user, domain),
-                None => Uri::sip(address, info.request_uri.host()),
+                None => Uri::sip(address, info.mailbox_uri().host()),
             }),
         }
     }

@@ -81,8 +81,8 @@ pub struct CallInfo {
     pub from_name: Option<String>,
     /// Who is calling.
     pub identity: Identity,
-    /// Whose mailbox is meant, where a trusted peer's Diversion or History-Info (or a route's `mailbox`) says
-    /// other than the request URI.
+    /// Whose mailbox is meant: what a trusted peer's Diversion or History-Info says, else the address of record
+    /// that the request URI means, whose domain is one of ours even where the caller dialled an address.
     pub mailbox: Option<Uri>,
     /// Why the callee did not answer, when the call comes here after he was tried.
     pub unavailable: Option<Unavailable>,
@@ -164,6 +164,11 @@ impl IncomingCall {
     pub async fn answer(self) -> Result<Call, CallError> {
         self.line.ask(|reply| Command::Answer { reply }).await?;
         Ok(Call { line: self.line })
+    }
+
+    /// Resolves when the call is over: the caller cancelled.
+    pub async fn hung_up(&self) {
+        self.line.commands.closed().await;
     }
 
     /// Refuses with a status of 400 to 699.
