@@ -61,25 +61,35 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    fn read(table: &Params) -> Result<Self, ConfigError> {
+        let settings: Self = table.read()?;
+        let fault =
+            |key: &str, reason: &str| Err(ConfigError { key: key.to_owned(), reason: reason.to_owned() });
+        if settings.max_calls == 0 {
+            return fault("max_calls", "at least one call");
+        }
+        if settings.budget < Duration::from_millis(50) {
+            return fault("budget", "at least 50ms: scripts need some time to think");
+        }
+        Ok(settings)
+    }
+}
+
 fn check(params: &Params) -> Result<(), ConfigError> {
     scripts::name(params).map(|_| ())
 }
 
 fn check_table(table: &Params) -> Result<(), ConfigError> {
-    table.read::<Settings>().map(drop)
+    Settings::read(table).map(drop)
 }
 
 fn load(host: &mut Host) -> Result<(), LoadError> {
-    let settings: Settings = host.config()?;
-    let impossible = |key: &str, reason: &str| ConfigError { key: key.to_owned(), reason: reason.to_owned() };
-    if settings.max_calls == 0 {
-        return Err(impossible("max_calls", "at least one call").into());
-    }
-    if settings.budget < Duration::from_millis(50) {
-        return Err(impossible("budget", "at least 50ms: scripts need some time to think").into());
-    }
+    let settings = Settings::read(&Params(host.config()?))?;
     let missing = |what: &str, error: std::io::Error| LoadError::Missing(format!("{what}: {error}"));
     let data = host.data_dir("ivr").map_err(|error| missing("the data folder of scripts", error))?;
+    // Recordings without a path of their own, of calls that a crash cut off.
+    drop(std::fs::remove_dir_all(data.join(line::TEMPORARY)));
     let messages = settings.messages.unwrap_or_else(|| data.join("messages"));
     std::fs::create_dir_all(&messages).map_err(|error| missing("the messages of scripts", error))?;
     let scripts = host.find(&settings.scripts).unwrap_or_else(|| {

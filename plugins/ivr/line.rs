@@ -30,6 +30,9 @@ const ALL_DIGITS: &str = "0123456789*#ABCD";
 /// A script that was told so often that the caller has hung up, and still asks for more, ignores it.
 const HANG_UPS: u32 = 100;
 
+/// The folder, below the scripts' data, of recordings that end with their call.
+pub(crate) const TEMPORARY: &str = "takes";
+
 /// A call as its script reaches it.
 #[derive(Clone)]
 pub(crate) struct LegParts {
@@ -238,7 +241,7 @@ impl Attendant {
         let path = match recording.path {
             Some(path) => self.ground.data.join(path),
             None => {
-                let path = self.ground.data.join("takes").join(unique());
+                let path = self.ground.data.join(TEMPORARY).join(unique());
                 self.temporary.push(path.clone());
                 path
             }

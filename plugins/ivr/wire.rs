@@ -55,6 +55,11 @@ impl Wire {
     fn info(&self) -> &CallInfo {
         &self.parts.info
     }
+
+    /// The domain of bare user names. The request URI may hold an address of this machine instead of it.
+    fn domain(&self) -> &str {
+        self.info().mailbox_uri().host()
+    }
 }
 
 #[pymethods]
@@ -63,7 +68,7 @@ impl Wire {
     fn begin(&self, ticket: u64, verb: &str, args: &Bound<'_, PyTuple>) -> PyResult<Option<Pending>> {
         let lane =
             self.lane.clone().ok_or_else(|| PyRuntimeError::new_err("this call belongs to a thread"))?;
-        let ask = Ask::read(verb, args, self.info().request_uri.host())?;
+        let ask = Ask::read(verb, args, self.domain())?;
         let (pending, gone) = oneshot::channel();
         let request = Request::Verb(ask, Waiter::coroutine(lane, ticket, gone));
         match self.parts.requests.try_send(request) {
@@ -85,7 +90,7 @@ impl Wire {
         if self.lane.is_some() {
             return Err(PyRuntimeError::new_err("this call belongs to a coroutine: await its verbs"));
         }
-        let ask = Ask::read(verb, args, self.info().request_uri.host())?;
+        let ask = Ask::read(verb, args, self.domain())?;
         let result = py.detach(|| {
             let (reply, answer) = oneshot::channel();
             let request = Request::Verb(ask, Waiter::thread(reply));

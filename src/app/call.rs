@@ -166,11 +166,6 @@ impl IncomingCall {
         Ok(Call { line: self.line })
     }
 
-    /// Resolves when the call is over: the caller cancelled.
-    pub async fn hung_up(&self) {
-        self.line.commands.closed().await;
-    }
-
     /// Refuses with a status of 400 to 699.
     pub async fn reject(self, status: u16) -> Result<(), CallError> {
         self.line.ask(|reply| Command::Reject { status, reason: None, reply }).await

@@ -264,6 +264,8 @@ class _CallVerbs(_Facts):
         return self._do(self._wire, type(self), "dial", uri, timeout, caller)
 
     def bridge(self, other):
+        if other._wire is self._wire:
+            raise ValueError("a call cannot be bridged with itself")
         return self._do(self._wire, None, "bridge", other._wire)
 
     def refer(self, uri):

@@ -109,10 +109,6 @@ impl Core {
             } else {
                 self.carry_out(command).await;
             }
-            if self.gone {
-                // Whoever holds the call learns of its end at once, without asking for anything.
-                commands.close();
-            }
         }
         if self.answered && !self.gone {
             self.log.push(Event::HungUp(Side::Application));

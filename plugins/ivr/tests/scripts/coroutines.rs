@@ -71,6 +71,21 @@ async def serve(call):
     assert!(note.exists() && !note.with_extension("swallowed").exists());
 }
 
+#[tokio::test]
+async fn a_call_is_not_bridged_with_itself() {
+    let scripts = Scripts::new();
+    let source = r##"
+async def serve(call):
+    call = await call.answer()
+    try:
+        await call.bridge(call)
+    except ValueError:
+        await call.play("refused")
+"##;
+    scripts.write("bridge.py", source);
+    assert_eq!(scripts.call("bridge.py", caller()).await.heard(), ["refused"]);
+}
+
 // IVR-A8
 #[tokio::test]
 async fn a_broken_script_apologises_and_hangs_up() {

@@ -141,6 +141,16 @@ async fn a_stranger_says_number_and_pin() {
     assert!(outcome.heard().contains(&"message/no_messages"), "{:?}", outcome.heard());
 }
 
+// Whoever dials the server's address means its first domain, which the core tells as the mailbox.
+#[tokio::test]
+async fn a_number_is_one_of_our_domain_even_where_an_address_was_dialled() {
+    let (shop, _) = Shop::with(0);
+    let person = Caller::calling("sip:message@127.0.0.1:5060")
+        .info(|info| info.mailbox = Some("sip:message@example.org".parse().expect("a URI")));
+    let outcome = shop.call(person.presses("100#1#")).await;
+    assert!(outcome.heard().contains(&"message/no_messages"), "{:?}", outcome.heard());
+}
+
 #[tokio::test]
 async fn a_from_header_opens_nothing() {
     let (shop, ids) = Shop::with(1);
