@@ -195,6 +195,9 @@ impl MailboxBackend for Halfway {
     ) -> BoxFuture<'a, Result<Option<std::path::PathBuf>, MailboxError>> {
         ready(None)
     }
+    fn is_full<'a>(&'a self, _: &'a MailboxId) -> BoxFuture<'a, Result<bool, MailboxError>> {
+        ready(false)
+    }
     fn begin<'a>(&'a self, _: &'a MailboxId, _: &'a Deposit) -> BoxFuture<'a, Result<Spool, MailboxError>> {
         ready(Spool { path: self.path.clone(), id: MessageId("m".into()) })
     }
