@@ -37,9 +37,16 @@ check:
 		echo "cargo-deny is not installed: licences and advisories are not checked"; \
 	fi
 
+# What things cost. QUICK=1 takes less time and is less exact; SIPLOAD=path of the load generator measures whole calls.
 bench:
 	@tests/install.sh build
-	$(CARGO) bench --workspace --benches
+	ulimit -n $$(ulimit -H -n) 2>/dev/null; $(CARGO) bench --workspace --bench '*' $(if $(QUICK),-- --quick)
+	@if [ -n "$(SIPLOAD)" ]; then \
+		echo $(CARGO) build --release && $(CARGO) build --release && \
+		echo tests/bench/load.py && SIPLOAD="$(SIPLOAD)" QUICK="$(QUICK)" tests/bench/load.py; \
+	else \
+		echo "SIPLOAD names no load generator: whole calls are not measured (docs/performance.md)"; \
+	fi
 
 # The prompts are in the tree; this makes them anew.
 sounds:
