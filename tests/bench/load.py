@@ -4,7 +4,7 @@
     SIPLOAD=/path/to/sipload tests/bench/load.py [--mode echo] [--json runs.json]
 
 SIPLOAD names the load generator; SEMS the server (default: target/release/sems). QUICK=1 runs each row once instead
-of three times, SECONDS=12 is the time measured, CALLS="400 1000" the sizes. Everything stays on 127.0.0.1: the server
+of three times, DURATION=12 is the time measured, CALLS="400 1000" the sizes. Everything stays on 127.0.0.1: the server
 on the first core that we may use, the generator on the last. The figure is that of the generator, from
 /proc/PID/stat. A run that the generator itself was too late for, or that lost something, is marked and explained:
 it says nothing about cost.
@@ -216,7 +216,7 @@ def main():
     target = Path(setting("CARGO_TARGET_DIR", ROOT / "target"))
     binary = setting("SEMS", str(target / "release" / "sems"))
     repeats = 1 if os.environ.get("QUICK") else 3
-    seconds = float(setting("SECONDS", "12"))
+    seconds = float(setting("DURATION", "12"))
     sizes = [int(word) for word in setting("CALLS", "400 1000").split()]
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
@@ -225,6 +225,8 @@ def main():
     chosen = [row for row in rows(sizes) if not options.mode or row[0] in options.mode]
     if not chosen:
         parser.error("no such row")
+    if not Path(binary).is_file():
+        sys.exit(f"{binary} is not there: cargo build --release")
     results, kept = {}, []
     for mode, calls, arguments in chosen:
         for _ in range(repeats):

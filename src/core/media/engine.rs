@@ -39,7 +39,7 @@ pub struct EngineConfig {
     pub rtp_ports: RangeInclusive<u16>,
     /// Pin the workers and run them under SCHED_FIFO, where the system permits it.
     pub realtime: bool,
-    /// Nothing received for this long is reported as [`MediaEvent::Silent`].
+    /// Nothing received for this long is reported as [`MediaEvent::Silent`]; zero never is.
     pub rtp_timeout: Duration,
     /// A freed port is given out again when nothing arrived at it for this long (2 s).
     pub quarantine: Duration,

@@ -356,7 +356,10 @@ impl Stream {
         let heard = session.last_heard().map_or(self.heard, |heard| heard.max(self.heard));
         if !session.negotiated().direction.receives() {
             self.heard = now;
-        } else if !self.silent && now.saturating_duration_since(heard) >= io.rtp_timeout {
+        } else if !self.silent
+            && !io.rtp_timeout.is_zero()
+            && now.saturating_duration_since(heard) >= io.rtp_timeout
+        {
             self.silent = true;
             report(&self.events, MediaEvent::Silent, &mut io.wire);
         }

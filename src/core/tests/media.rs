@@ -280,6 +280,19 @@ async fn each_press_is_one_digit() {
 }
 
 #[tokio::test]
+async fn a_timeout_of_zero_never_reports_silence() {
+    let mut config = config(1, 41_900);
+    config.rtp_timeout = Duration::ZERO;
+    let engine = Engine::start(config).expect("an engine");
+    let (_phone, _leg, mut events) = Phone::call(&engine, CodecKind::Pcmu);
+    // Longer than the second between two looks.
+    pass(1_500).await;
+    while let Ok(event) = events.try_recv() {
+        assert!(matches!(event, MediaEvent::Latched(_)), "{event:?}");
+    }
+}
+
+#[tokio::test]
 async fn silence_on_the_wire_is_reported_once_and_not_on_hold() {
     let mut config = config(1, 41_800);
     config.rtp_timeout = Duration::from_secs(1);
