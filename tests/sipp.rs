@@ -155,7 +155,10 @@ fn without_voicemail_the_refusal_is_passed_on() {
 fn a_call_is_relayed_to_another_server() {
     let port = field::free_port();
     let route = format!("[[route]]\nuser = \"9*\"\nrelay = \"sip:127.0.0.1:{port}\"\n");
-    let server = Server::start(&route);
+    let stranger = Server::start(&route);
+    Sipp::caller("caller_refused", &[("STATUS", "403")], stranger.udp, "9001").succeeds();
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = Server::start_with(dir, "trusted = [\"127.0.0.1\"]", &route);
     let callee = Sipp::callee("callee_answers", &[], port);
     Sipp::caller("caller", &[], server.udp, "9001").succeeds();
     let heard = callee.succeeds();

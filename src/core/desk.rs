@@ -10,7 +10,7 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use sems_app::{CallId, CallInfo, Params};
+use sems_app::{CallId, CallInfo, Identity, Params};
 use sems_sip::{
     Flow, HeaderName, Method, Request, Transport, Uri,
     endpoint::{LegEvent, LegId, Reply},
@@ -164,6 +164,9 @@ impl Desk {
         let trusted = self.gate.is_trusted(flow.remote.ip());
         let callee = self.callee(&request.uri, trusted)?;
         let plan = self.plan(&request, &request_uri, &from_uri, callee.as_ref(), &flow, trusted)?;
+        if matches!(plan, Plan::Relay(_)) && identity == Identity::Stranger {
+            return Err(Reply::new(403).reason("Relaying is for accounts"));
+        }
         let mailbox = self.mailbox(&request, callee.as_ref(), trusted);
         let to = request.to().ok().and_then(|to| app_uri(&to.uri)).unwrap_or_else(|| request_uri.clone());
         let info = CallInfo {

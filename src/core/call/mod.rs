@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use sems_app::{CallInfo, IncomingCall, Params, Unavailable, command};
+use sems_app::{CallInfo, Identity, IncomingCall, Params, Unavailable, command};
 use sems_sip::{
     Flow, Request,
     endpoint::{LegEvent, LegId, Reply},
@@ -145,14 +145,15 @@ async fn reach(
             entry.serve(name, params.clone(), Some(why));
             application(shared, caller, entry, name).await
         }
-        Some(Target::Relay { to }) => {
+        // Strangers reach our accounts, and no server beyond them.
+        Some(Target::Relay { to }) if info.identity != Identity::Stranger => {
             let targets = dial::server(shared, request, to).await;
             match ring_all(shared, &mut caller, entry, request, &targets, ring).await {
                 Connected::Over(ending) => ending,
                 Connected::Unavailable { status, .. } => refuse(shared, &caller, status).await,
             }
         }
-        None => refuse(shared, &caller, status).await,
+        _ => refuse(shared, &caller, status).await,
     }
 }
 
