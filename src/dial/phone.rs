@@ -110,7 +110,8 @@ impl Phone {
     pub(super) async fn run(&mut self, length: Duration) -> Summary {
         self.length = length;
         let mut tick = interval(Duration::from_millis(20));
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // As a sound card does: who was late catches up, so that nothing is said slower than it should be.
+        tick.set_missed_tick_behavior(MissedTickBehavior::Burst);
         let mut datagram = vec![0; 65_535];
         self.drain().await;
         while self.state != State::Over {
