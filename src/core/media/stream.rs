@@ -85,6 +85,9 @@ pub(crate) struct Stream {
     breaks: bool,
 }
 
+/// Frames taken out of the jitter buffer when a recording is stopped: the deepest one is 200 ms.
+const LAST_FRAMES: usize = 12;
+
 impl Stream {
     pub(crate) fn new(
         now: Instant,
@@ -205,7 +208,7 @@ impl Stream {
     }
 
     pub(crate) fn record(&mut self, id: RecordingId, spec: RecordSpec, io: &mut Io) {
-        self.stop_record(io);
+        self.cut_record(io);
         if self.recording.is_some() {
             // The recorder is too busy even to end the last one, which must not be forgotten.
             let (duration, ended) = (Duration::ZERO, RecordEnd::Disk(BEHIND.to_owned()));
@@ -215,7 +218,22 @@ impl Stream {
         self.recording = Recording::begin(id, spec, rate, self.events.clone(), &io.outlet);
     }
 
-    pub(crate) fn stop_record(&mut self, io: &Io) {
+    /// Ends the recording with all that was said until now: what has arrived and was not its turn yet goes first.
+    pub(crate) fn stop_record(&mut self, now: Instant, io: &mut Io) {
+        if self.recording.is_some() {
+            self.receive(now, io);
+        }
+        for _ in 0..LAST_FRAMES {
+            let waits = self.session.as_ref().is_some_and(|session| session.stats().depth_ms >= 20);
+            if !waits || self.recording.is_none() {
+                break;
+            }
+            self.hear(now, io);
+        }
+        self.cut_record(io);
+    }
+
+    fn cut_record(&mut self, io: &Io) {
         if let Some(recording) = &mut self.recording
             && recording.end(RecordEnd::Stopped, &io.outlet) == Step::Over
         {

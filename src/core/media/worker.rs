@@ -295,7 +295,7 @@ impl Worker {
                 let id = RecordingId(recordings.fetch_add(1, Ordering::Relaxed));
                 stream.record(id, spec, &mut self.io);
             }
-            Action::StopRecord => stream.stop_record(&self.io),
+            Action::StopRecord => stream.stop_record(now, &mut self.io),
             Action::Echo(on) => stream.echo(on),
             Action::SendDigits(digits) => stream.send_digits(&digits),
             Action::InfoDigit(digit) => stream.info_digit(now, digit),
