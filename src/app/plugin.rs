@@ -27,7 +27,7 @@ impl Params {
     /// Reads them as `T`, whose `serde(deny_unknown_fields)` refuses a typo.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         self.0.clone().try_into().map_err(|error: toml::de::Error| ConfigError {
-            key: String::new(),
+            key: key_of(&error).unwrap_or_default(),
             reason: error.message().to_owned(),
         })
     }
@@ -36,6 +36,12 @@ impl Params {
     pub fn text(&self, key: &str) -> Option<&str> {
         self.0.get(key).and_then(toml::Value::as_str)
     }
+}
+
+/// The key whose value does not fit: the crate tells it only in the text it shows.
+fn key_of(error: &toml::de::Error) -> Option<String> {
+    let text = error.to_string();
+    text.lines().find_map(|line| Some(line.strip_prefix("in `")?.strip_suffix('`')?.to_owned()))
 }
 
 /// A key that does not fit.
