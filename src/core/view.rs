@@ -8,8 +8,9 @@ use std::{
     time::SystemTime,
 };
 
+use sems_sip::Flow;
+
 use crate::{
-    location::flow_text,
     shared::Shared,
     snapshot::{CallSnapshot, Counter, CounterKind, RegistrationSnapshot, RoomSnapshot, Snapshots},
 };
@@ -53,7 +54,7 @@ impl Snapshots for View {
                 contact: binding.contact.to_string(),
                 expires_in,
                 user_agent: binding.user_agent,
-                source: flow_text(&binding.flow),
+                source: source_text(&binding.flow),
             })
             .collect()
     }
@@ -108,4 +109,9 @@ impl Snapshots for View {
     fn ready(&self) -> bool {
         !self.draining.load(Ordering::Relaxed)
     }
+}
+
+/// `udp:192.0.2.1:5060`
+fn source_text(flow: &Flow) -> String {
+    format!("{}:{}", flow.transport.via_token().to_ascii_lowercase(), flow.remote)
 }
