@@ -18,7 +18,12 @@ use std::{
 
 use tempfile::TempDir;
 
+pub mod line;
+pub mod mail;
+pub mod phone;
+pub mod rows;
 pub mod sipp;
+pub mod speech;
 pub mod wire;
 
 /// How long a server may take to bind everything, on a machine that also compiles.
