@@ -1,6 +1,9 @@
 //! `sems serve`: start, signals, stop.
 
-use std::{io::Write, path::PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use sems_app::Plugin;
 use sems_core::{Server, config::Config};
@@ -39,14 +42,14 @@ pub(crate) fn run(file: Option<PathBuf>, plugins: &'static [Plugin]) -> Result<(
 async fn serve(file: Option<PathBuf>, config: Config, plugins: &[Plugin]) -> Result<(), Failure> {
     // Before anything that takes long: a signal that comes early is not lost.
     let mut signals = Signals::new().map_err(Failure::io("cannot listen to signals"))?;
-    let (store, demo) = open_store(&config).await?;
+    let demo_path = config.below_data_dir("demo-accounts.txt");
+    let (store, demo) = open_store(&config, &demo_path).await?;
     let http = TcpListener::bind(config.http.listen)
         .await
         .map_err(Failure::io(format!("cannot listen on http {}", config.http.listen)))?;
     let http_address = http.local_addr().map_err(Failure::io("http"))?;
     let path = config.below_data_dir("api.token");
     let token = Token::open(&path).map_err(Failure::io(path.display().to_string()))?;
-    let demo_path = config.below_data_dir("demo-accounts.txt");
 
     let server = Server::start(config, store.clone(), plugins).await?;
     let ready = server.ready_line();
@@ -74,26 +77,38 @@ async fn serve(file: Option<PathBuf>, config: Config, plugins: &[Plugin]) -> Res
 
 /// Opens the store, delivers what a crash left behind, and seeds the accounts: those of the configuration, or
 /// else demo accounts, which are returned, where there are none at all.
-async fn open_store(config: &Config) -> Result<(Store, Option<Vec<AccountSeed>>), Failure> {
+async fn open_store(config: &Config, demo_path: &Path) -> Result<(Store, Option<Vec<AccountSeed>>), Failure> {
     let store = Store::open(seed::store(config)).await?;
     store.recover(seed::least_message(config)).await?;
     let wanted = seed::accounts(config);
     if !wanted.is_empty() || !store.accounts().await?.is_empty() {
         store.seed_accounts(&wanted).await?;
+        if wanted.is_empty() && demo_path.exists() {
+            tracing::info!("the demo accounts and what to dial are in {}", demo_path.display());
+        }
         return Ok((store, None));
     }
     let domain = config.server.domains.first().map_or("localhost", String::as_str);
     let demo = demo::accounts(domain);
+    // The store keeps no secrets: a start that fails after this must not have taken them with it.
+    let listeners: Vec<String> = config.sip.listen.iter().map(ToString::to_string).collect();
+    keep(&demo, &listeners.join(", "), demo_path)?;
     store.seed_accounts(&demo).await?;
     Ok((store, Some(demo)))
 }
 
-fn tell_of(accounts: &[AccountSeed], ready: &str, path: &std::path::Path) -> Result<(), Failure> {
+fn tell_of(accounts: &[AccountSeed], ready: &str, path: &Path) -> Result<(), Failure> {
     let listeners: Vec<&str> = ready.split(' ').filter_map(|pair| pair.strip_prefix("sip=")).collect();
-    let text = demo::text(accounts, &listeners.join(", "));
-    demo::write(path, &text).map_err(Failure::io(path.display().to_string()))?;
+    let text = keep(accounts, &listeners.join(", "), path)?;
     eprintln!("{text}\nThis is also in {}.", path.display());
     Ok(())
+}
+
+/// Writes down the demo accounts, and returns what was written.
+fn keep(accounts: &[AccountSeed], listeners: &str, path: &Path) -> Result<String, Failure> {
+    let text = demo::text(accounts, listeners);
+    demo::write(path, &text).map_err(Failure::io(path.display().to_string()))?;
+    Ok(text)
 }
 
 /// Takes over what may change in a running server; a broken file changes nothing.
