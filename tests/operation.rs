@@ -189,7 +189,7 @@ fn sighup_reads_routes_and_accounts_anew() {
     assert_eq!((status("echo"), status("mirror")), (200, 404));
 }
 
-/// All but `/healthz` wants the token, which only the operator can read; calls and counters are true.
+/// SER-10: the state is shown. All but `/healthz` wants the token, which only the operator can read; calls and counters are true.
 #[test]
 fn the_api_is_open_to_its_token_only() {
     let server = Server::start("");

@@ -170,7 +170,7 @@ fn an_overtaken_register_is_refused() {
     assert_eq!(contacts(&wire), ["<sip:a@127.0.0.1:31001>"]);
 }
 
-/// SER-M7: a registration outlives the server, ended politely or not, and one that was removed stays so.
+/// SER-M7, SER-12: a registration outlives the server, ended politely or not, and one that was removed stays so.
 #[test]
 fn registrations_survive_a_restart() {
     let server = Server::start("");

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 /// How long the application takes before it commits a message.
 const THINKING: Duration = Duration::from_millis(400);
 
+/// SER-06: an application of a plugin, made without a change of the core.
 const PLUGIN: Plugin = Plugin { name: "test", check: |_| Ok(()), check_table: |_| Ok(()), load };
 
 /// The applications under test; each is routed to by its name.
