@@ -81,7 +81,12 @@ impl CallError {
 
     /// Whether this is how calls end every day, and nothing to warn of.
     pub fn is_normal_end(&self) -> bool {
-        matches!(self, Self::HungUp | Self::Refused { .. } | Self::NotAnswered { .. })
+        match self {
+            Self::HungUp | Self::Refused { .. } | Self::NotAnswered { .. } => true,
+            // What callers ask for in vain must not fill the log.
+            Self::Mailbox(error) => !matches!(error, MailboxError::Store(_)),
+            _ => false,
+        }
     }
 }
 
