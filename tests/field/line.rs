@@ -44,7 +44,7 @@ fn status(message: &str) -> u16 {
 /// A sample of G.711 in the law of America.
 fn linear(byte: u8) -> i16 {
     let byte = !byte;
-    let magnitude = ((i32::from(byte & 0x0f) << 3) + 132 << ((byte >> 4) & 7)) - 132;
+    let magnitude = (((i32::from(byte & 0x0f) << 3) + 132) << ((byte >> 4) & 7)) - 132;
     let signed = if byte & 0x80 == 0 { magnitude } else { -magnitude };
     i16::try_from(signed).unwrap_or(i16::MAX)
 }
