@@ -7,7 +7,7 @@
 //!
 //! No thread of the server ever waits for the interpreter: a call is attended by its own task, which gets
 //! the script's verbs over a bounded channel ([`line`]) and hands results back through a queue that the loop
-//! drains in batches ([`lane`]). A [watch](watch) ends what holds the loop too long.
+//! drains in batches (`lane`). A `watch` ends what holds the loop too long.
 
 mod application;
 mod interpreter;

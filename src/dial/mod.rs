@@ -13,7 +13,7 @@ use self::phone::Phone;
 /// What to dial, and what to do there.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Dial {
-    /// Whom to call: sip:user@host[:port]
+    /// Whom to call: `sip:user@host:port`
     pub(crate) uri: String,
     /// Who calls: sip:user@host
     #[arg(long)]
