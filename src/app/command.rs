@@ -1,6 +1,6 @@
 //! The wire between an application's verbs and the core that carries them out.
 //!
-//! Application authors never see this; whoever implements a core (the real one, or [`crate::testing`]) does.
+//! Application authors never see this; whoever implements a core (the real one, or `testing`) does.
 //! The core answers each command on its `reply`. A `reply` that is closed before it was answered means that
 //! the application dropped the verb: the core stops it and answers nothing.
 

@@ -65,7 +65,7 @@ pub enum LoadError {
     Missing(String),
 }
 
-/// What the core gives to plugins; implemented there and in [`crate::testing`].
+/// What the core gives to plugins; implemented there and in `testing`.
 pub trait HostBackend: Send + Sync + 'static {
     /// The mailboxes.
     fn mailboxes(&self) -> Mailboxes;
