@@ -11,6 +11,7 @@ run: build
 
 build:
 	@tests/install.sh build
+	@test -x target/release/sems || echo "the first build takes 3 to 8 minutes"
 	$(CARGO) build --release
 
 # Everything: units, documentation, loopback and black-box tests.

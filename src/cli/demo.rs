@@ -61,20 +61,22 @@ pub(super) fn text(accounts: &[AccountSeed], listeners: &str) -> String {
         let password = account.password.as_deref().unwrap_or_default();
         let pin = account.pin.as_deref().unwrap_or_default();
         // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "  user {:<6} domain {}  password {password}  mailbox PIN {pin}",
-            account.user, account.domain
-        );
+        let _ = writeln!(text, "  user {:<6} password {password}  mailbox PIN {pin}", account.user);
     }
+    let domain = accounts.first().map_or("localhost", |account| &account.domain);
+    let (user, password) = accounts
+        .first()
+        .map_or(("", ""), |account| (account.user.as_str(), account.password.as_deref().unwrap_or_default()));
     let _ = write!(
         text,
-        "\nThe server listens on {listeners}; where the domain is no name in your network, give its address\n\
-         to the phone as the outbound proxy. Then dial\n\n\
+        "\nServer (domain, registrar): 127.0.0.1 on this machine, from another one this machine's address; the\n\
+         realm is {domain}. It listens on {listeners}. In baresip's accounts, for example:\n\n\
+         \x20 <sip:{user}@127.0.0.1>;auth_pass={password}\n\n\
+         Then dial\n\n\
          \x20 echo         to hear yourself\n\
          \x20 conference   to meet whoever dials the same (conference1, conference2, ... are other rooms)\n\
          \x20 bob          to ring him, or to leave a message when he is not registered\n\
-         \x20 message      for your own messages\n"
+         \x20 message      for your own messages (from a foreign phone: the number and the PIN)\n"
     );
     text
 }

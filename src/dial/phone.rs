@@ -123,7 +123,12 @@ impl Phone {
                 },
                 _ = tick.tick() => self.tick().await,
                 () = tokio::time::sleep_until(timer.into()) => self.endpoint.handle_timeout(Instant::now()),
-                _ = tokio::signal::ctrl_c() => self.end("ctrl-c"),
+                _ = tokio::signal::ctrl_c() => {
+                    if self.state == State::Calling {
+                        self.summary.status = 487;
+                    }
+                    self.end("ctrl-c");
+                }
             }
             self.drain().await;
         }
@@ -181,6 +186,10 @@ impl Phone {
                 }
             }
             LegEvent::Failed { response } => {
+                match &response {
+                    Some(response) => eprintln!("{} {}", response.status.0, response.reason),
+                    None => eprintln!("no answer: is a server there?"),
+                }
                 self.summary.status = response.map_or(408, |response| response.status.0);
                 self.state = State::Over;
             }
