@@ -1,12 +1,12 @@
 """Loads scripts and runs them; called by the server, never by scripts."""
 
-import ast
 import asyncio
 import collections
 import ctypes
 import inspect
 import logging
 import os
+import symtable
 import sys
 import threading
 import traceback
@@ -85,9 +85,8 @@ def load(path):
 def _load(path):
     with open(path, "rb") as file:
         source = file.read()
-    tree = ast.parse(source, path)
-    code = compile(tree, path, "exec")
-    if not any(_defines_serve(node) for node in tree.body):
+    code = compile(source, path, "exec")
+    if not _defines_serve(source, path):
         return ("classic", code)
     name = "ivr_script_" + os.path.basename(path).removesuffix(".py")
     module = types.ModuleType(name)
@@ -109,15 +108,13 @@ def _load(path):
     return ("coroutine" if inspect.iscoroutinefunction(serve) else "plain", serve)
 
 
-def _defines_serve(node):
-    match node:
-        case ast.FunctionDef(name="serve") | ast.AsyncFunctionDef(name="serve"):
-            return True
-        case ast.Assign(targets=targets):
-            return any(isinstance(target, ast.Name) and target.id == "serve" for target in targets)
-        case ast.ImportFrom(names=names) | ast.Import(names=names):
-            return any((name.asname or name.name) == "serve" for name in names)
-    return False
+def _defines_serve(source, path):
+    # Not by `ast`: two threads in it at once fail (CPython gh-106905).
+    symbols = symtable.symtable(source, path, "exec")
+    if "serve" not in symbols.get_identifiers():
+        return False
+    serve = symbols.lookup("serve")
+    return serve.is_assigned() or serve.is_imported()
 
 
 def stop_loading(path):

@@ -1,6 +1,9 @@
 //! A changed script serves the next call; a broken one does not.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use crate::{Scripts, caller};
 
@@ -32,6 +35,22 @@ async fn an_edit_serves_the_next_call_and_a_syntax_error_keeps_the_old_version()
     assert_eq!(scripts.call("edited.py", caller()).await.heard(), ["two"]);
     edit(&scripts, &playing("three"), 4);
     assert_eq!(scripts.call("edited.py", caller()).await.heard(), ["three"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scripts_that_are_called_for_the_first_time_together_all_load() {
+    let scripts = Arc::new(Scripts::new());
+    let long = playing("one") + &"    if call: call = [[[call, 1], (2, {3: 4})], 5][0][0][0]\n".repeat(2000);
+    let calls: Vec<_> = (0..20)
+        .map(|number| {
+            let (scripts, name) = (scripts.clone(), format!("{number}.py"));
+            scripts.write(&name, &long);
+            tokio::spawn(async move { scripts.call(&name, caller()).await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.expect("no panic").heard(), ["one"]);
+    }
 }
 
 #[tokio::test]
