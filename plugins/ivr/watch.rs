@@ -39,15 +39,15 @@ impl Lanes {
         self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Puts a new loop in the place of one that is lost.
+    /// Puts a new loop in the place of one that is lost: first the new one, for those who call again at once.
     fn replace(&self, lost: &Lane) {
-        lost.abandon();
         let lane = Lane::new(self.budget / LOOKS).map(Arc::new).and_then(|lane| lane.run().map(|()| lane));
         match lane {
             Ok(lane) => *self.current.lock().unwrap_or_else(PoisonError::into_inner) = lane,
             // Calls to coroutines fail until the next look finds the resources.
             Err(error) => tracing::error!(%error, "no new loop for the scripts"),
         }
+        lost.abandon();
     }
 }
 
