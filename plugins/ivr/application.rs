@@ -2,18 +2,16 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use pyo3::prelude::*;
 use sems_app::{Application, CallError, CallInfo, Host, IncomingCall, Prompt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 use crate::{
-    interpreter,
     lane::Ended,
     line::{Attendant, LegParts},
     names,
+    run::{Names, Run, Stop, Threaded},
     scripts::{self, Kind, Library, Script},
     watch::Lanes,
-    wire::Wire,
 };
 
 /// The server's half of what scripts stand on.
@@ -49,36 +47,49 @@ impl Ground {
 /// The top level of a script may take as many budgets: it is run once, beside the loop.
 const LOADING: u32 = 10;
 
+/// What scripts may take.
+pub(crate) struct Limits {
+    /// How many run at once on threads of their own.
+    pub(crate) max_threads: usize,
+    /// How long a coroutine may hold the loop.
+    pub(crate) budget: Duration,
+    /// How long a script may go on when its call is over.
+    pub(crate) patience: Duration,
+}
+
 /// The application.
 pub(crate) struct Ivr {
     ground: Arc<Ground>,
     library: Library,
     lanes: Arc<Lanes>,
     threads: Arc<Semaphore>,
+    patience: Duration,
 }
 
 impl Ivr {
-    pub(crate) fn new(ground: Arc<Ground>, max_threads: usize, budget: Duration) -> std::io::Result<Self> {
+    pub(crate) fn new(ground: Arc<Ground>, limits: Limits) -> std::io::Result<Self> {
+        let Limits { max_threads, budget, patience } = limits;
         let library = Library::new(ground.scripts.clone(), budget * LOADING);
         let threads = Arc::new(Semaphore::new(max_threads.min(Semaphore::MAX_PERMITS)));
-        Ok(Self { ground, library, lanes: Lanes::begin(budget)?, threads })
+        Ok(Self { ground, library, lanes: Lanes::begin(budget)?, threads, patience })
     }
 
-    /// Begins the script; the receiver learns how it ends.
-    fn begin(&self, script: Arc<Script>, parts: LegParts) -> Result<oneshot::Receiver<Ended>, CallError> {
-        if script.kind() == Kind::Coroutine {
-            return Ok(self.lanes.current().start(script, parts));
-        }
+    /// Begins the script.
+    fn begin(&self, script: Arc<Script>, parts: LegParts) -> Result<Run, CallError> {
+        let patience = self.patience;
         let names = match script.kind() {
+            Kind::Coroutine => {
+                let lane = self.lanes.current();
+                let (number, end) = lane.start(script, parts);
+                return Ok(Run { end, stop: Stop::Task(lane, number), patience });
+            }
             Kind::Classic => Some(self.names(&parts.info)?),
-            Kind::Coroutine | Kind::Plain => None,
+            Kind::Plain => None,
         };
         let full = CallError::NoCapacity("all threads of scripts are taken");
         let permit = self.threads.clone().try_acquire_owned().map_err(|_| full.clone())?;
-        let (ended, end) = oneshot::channel();
-        let run = move || run(script, parts, names, ended, permit);
-        std::thread::Builder::new().name("ivr-call".to_owned()).spawn(run).map_err(|_| full)?;
-        Ok(end)
+        let (stop, end) = Threaded { script, parts, names, permit }.start().map_err(|_| full)?;
+        Ok(Run { end, stop, patience })
     }
 
     fn names(&self, info: &CallInfo) -> Result<Names, CallError> {
@@ -88,43 +99,14 @@ impl Ivr {
     }
 }
 
-/// `caller`, `callee`, `messages_path` and `wav_path`.
-type Names = (String, String, String, String);
-
-/// Runs a script on this thread.
-fn run(
-    script: Arc<Script>,
-    parts: LegParts,
-    names: Option<Names>,
-    ended: oneshot::Sender<Ended>,
-    permit: OwnedSemaphorePermit,
-) {
-    let end = Python::attach(|py| {
-        let wire = Wire::new(parts, None);
-        let ran = match names {
-            Some(names) => interpreter::call(py, "run_classic", (script.object(py), wire, names)),
-            None => interpreter::call(py, "run_plain", (script.object(py), wire)),
-        };
-        ran.and_then(|end| end.extract::<(String, String, u16)>())
-    });
-    let end = match end {
-        Ok((kind, traceback, status)) => Ended::read(&kind, traceback, status),
-        Err(error) => Ended::Raised { traceback: error.to_string(), status: 500 },
-    };
-    // Before the attendant lets the next call in.
-    drop(permit);
-    // The attendant may be gone: the call has ended meanwhile.
-    drop(ended.send(end));
-}
-
 impl Application for Ivr {
     async fn serve(&self, call: IncomingCall) -> Result<(), CallError> {
         let info = call.info().clone();
         let name = scripts::name(&info.params).map_err(CallError::application)?;
         let script = self.library.current(&name).await.map_err(CallError::application)?;
         let (mut attendant, parts) = Attendant::of_incoming(self.ground.clone(), call);
-        let end = self.begin(script, parts)?;
-        let (traceback, status) = match attendant.attend(end).await {
+        let run = self.begin(script, parts)?;
+        let (traceback, status) = match attendant.attend(run).await {
             Some(Ended::Returned) => return Ok(()),
             Some(Ended::HungUp) => return Err(CallError::HungUp),
             Some(Ended::Raised { traceback, status }) => (traceback, status),

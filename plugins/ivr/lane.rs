@@ -2,8 +2,8 @@
 //!
 //! Whoever has something for the loop puts it into a queue, and writes one byte into a socket that the loop
 //! watches if the queue was empty: one wake for whatever has gathered, and the writer never touches the
-//! interpreter. The queue is bounded by what may be under way: a start and [`REQUESTS`](crate::request::REQUESTS)
-//! verbs for each call that the core admitted.
+//! interpreter. The queue is bounded by what may be under way: a start, [`REQUESTS`](crate::request::REQUESTS)
+//! verbs and a few cancellations for each call that the core admitted.
 
 use std::{
     collections::HashMap,
@@ -52,6 +52,7 @@ impl Ended {
 enum Item {
     Start { script: Arc<Script>, parts: LegParts, number: u64 },
     Result { ticket: u64, outcome: Outcome },
+    Cancel { number: u64 },
 }
 
 /// One loop thread and what it is owed.
@@ -107,8 +108,9 @@ impl Lane {
         std::thread::Builder::new().name("ivr-loop".to_owned()).spawn(run).map(drop)
     }
 
-    /// Starts a script for a call; the receiver learns how it ended, or fails when the lane was abandoned.
-    pub(crate) fn start(&self, script: Arc<Script>, parts: LegParts) -> oneshot::Receiver<Ended> {
+    /// Starts a script for a call; the receiver learns how it ended, or fails when the lane was abandoned. The
+    /// number names it to [`cancel`](Self::cancel).
+    pub(crate) fn start(&self, script: Arc<Script>, parts: LegParts) -> (u64, oneshot::Receiver<Ended>) {
         let (ended, end) = oneshot::channel();
         let number = self.numbers.fetch_add(1, Relaxed);
         let mut calls = lock(&self.calls);
@@ -118,7 +120,12 @@ impl Lane {
             drop(calls);
             self.push(Item::Start { script, parts, number });
         }
-        end
+        (number, end)
+    }
+
+    /// Cancels the task of a script, if it has not ended.
+    pub(crate) fn cancel(&self, number: u64) {
+        self.push(Item::Cancel { number });
     }
 
     /// Hands the result of a verb to the coroutine that waits for it.
@@ -189,8 +196,8 @@ impl Shared {
         self.0.beat.store(u64::try_from(self.0.born.elapsed().as_millis()).unwrap_or(u64::MAX), Relaxed);
     }
 
-    /// What has gathered: `(ticket, ok, value)` for results, `(-1, serve, wire, number)` for calls to start.
-    /// None when the lane is closed.
+    /// What has gathered: `(ticket, ok, value)` for results, `(-1, serve, wire, number)` for calls to start,
+    /// `(-2, number)` for tasks to cancel. None when the lane is closed.
     fn take<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
         let lane = &self.0;
         let mut bytes = [0; 64];
@@ -218,6 +225,7 @@ impl Shared {
                     let (ok, value) = outcome(py, result, |parts| Wire::new(parts, Some(lane.clone())))?;
                     list.append((ticket, ok, value))?;
                 }
+                Item::Cancel { number } => list.append((-2, number))?,
             }
         }
         Ok(Some(list))

@@ -7,7 +7,8 @@
 //!
 //! No thread of the server ever waits for the interpreter: a call is attended by its own task, which gets
 //! the script's verbs over a bounded channel ([`line`]) and hands results back through a queue that the loop
-//! drains in batches (`lane`). A `watch` ends what holds the loop too long.
+//! drains in batches (`lane`). A `watch` ends what holds the loop too long, and the attendant what goes on too
+//! long after its call (`run`).
 
 mod application;
 mod interpreter;
@@ -15,6 +16,7 @@ mod lane;
 mod line;
 mod names;
 mod request;
+mod run;
 mod scripts;
 mod value;
 mod watch;
@@ -25,7 +27,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use sems_app::{ConfigError, Host, LoadError, Params, Plugin};
 use serde::Deserialize;
 
-use crate::application::{Ground, Ivr};
+use crate::application::{Ground, Ivr, Limits};
 
 /// The plugin `ivr`: routes name it with `app = "ivr"` and `script = "<file>.py"`; their other keys reach the
 /// script as `call.params`.
@@ -47,6 +49,9 @@ struct Settings {
     /// How long a coroutine may hold the loop.
     #[serde(with = "sems_app::duration")]
     budget: Duration,
+    /// How long a script may go on when its call is over.
+    #[serde(with = "sems_app::duration")]
+    after_hang_up: Duration,
 }
 
 impl Default for Settings {
@@ -57,6 +62,7 @@ impl Default for Settings {
             messages: None,
             max_calls: 500,
             budget: Duration::from_secs(1),
+            after_hang_up: Duration::from_secs(60),
         }
     }
 }
@@ -99,8 +105,9 @@ fn load(host: &mut Host) -> Result<(), LoadError> {
     let sounds = host.find(&settings.sounds).unwrap_or_else(|| PathBuf::from(&settings.sounds));
     let ground = Arc::new(Ground { host: host.clone(), data, messages, sounds, scripts });
     interpreter::start(&ground.scripts)?;
-    let ivr = Ivr::new(ground, settings.max_calls, settings.budget)
-        .map_err(|error| missing("the thread of the scripts", error))?;
+    let limits =
+        Limits { max_threads: settings.max_calls, budget: settings.budget, patience: settings.after_hang_up };
+    let ivr = Ivr::new(ground, limits).map_err(|error| missing("the thread of the scripts", error))?;
     host.application("ivr", ivr);
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use sems_app::{
@@ -15,12 +15,14 @@ use sems_app::{
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
+    time::{Instant, sleep_until},
 };
 
 use crate::{
     application::Ground,
     lane::Ended,
     request::{Ask, REQUESTS, Recording, Request, Waiter},
+    run::Run,
     value::{Outcome, Value},
 };
 
@@ -29,6 +31,10 @@ const ALL_DIGITS: &str = "0123456789*#ABCD";
 
 /// A script that was told so often that the caller has hung up, and still asks for more, ignores it.
 const HANG_UPS: u32 = 100;
+
+/// How often a script that goes on after its call is stopped, and how long it has to end each time.
+pub(crate) const STOPS: u32 = 5;
+const STOP: Duration = Duration::from_secs(1);
 
 /// The folder, below the scripts' data, of recordings that end with their call.
 pub(crate) const TEMPORARY: &str = "takes";
@@ -44,6 +50,23 @@ enum State {
     Incoming(IncomingCall),
     Open { call: Call, answered: bool },
     Gone,
+}
+
+impl State {
+    /// Resolves when there is no call any more.
+    async fn over(&self) {
+        match self {
+            Self::Incoming(call) => call.hung_up().await,
+            Self::Open { call, .. } => call.hung_up().await,
+            Self::Gone => {}
+        }
+    }
+}
+
+/// A script that goes on when its call is over: how often it may still be stopped, and when next.
+struct Farewell {
+    stops: u32,
+    next: Instant,
 }
 
 /// Attends one call.
@@ -77,14 +100,28 @@ impl Attendant {
     }
 
     /// Does what is asked until the script ends; None when it never will.
-    pub(crate) async fn attend(&mut self, mut end: oneshot::Receiver<Ended>) -> Option<Ended> {
+    pub(crate) async fn attend(&mut self, run: Run) -> Option<Ended> {
+        let Run { mut end, stop, patience } = run;
+        let mut farewell: Option<Farewell> = None;
         loop {
+            let stop_at = farewell.as_ref().map(|farewell| farewell.next);
             let request = tokio::select! {
                 // A script that ended asks nothing more; what its tasks left behind is not done.
                 biased;
                 ended = &mut end => return ended.ok(),
                 Some(request) = self.requests.recv() => request,
-                else => return end.await.ok(),
+                () = self.state.over(), if farewell.is_none() => {
+                    farewell = Some(Farewell { stops: STOPS, next: Instant::now() + patience });
+                    continue;
+                }
+                () = sleep_until(stop_at.unwrap_or_else(Instant::now)), if stop_at.is_some() => {
+                    match farewell.take().and_then(Farewell::stop) {
+                        Some(next) => farewell = Some(next),
+                        None => return Some(ignores("it cannot be stopped")),
+                    }
+                    stop.stop();
+                    continue;
+                }
             };
             match request {
                 Request::Surrender(to) => self.surrender(to),
@@ -98,8 +135,7 @@ impl Attendant {
                     let over = matches!(outcome, Err(CallError::HungUp | CallError::Ended(_)));
                     waiter.answer(outcome);
                     if over && self.is_ignored() {
-                        let traceback = "it goes on although the caller has hung up".to_owned();
-                        return Some(Ended::Raised { traceback, status: 500 });
+                        return Some(ignores("it goes on"));
                     }
                 }
             }
@@ -269,6 +305,19 @@ impl Attendant {
         self.legs.spawn(leg.attend_leg());
         parts
     }
+}
+
+impl Farewell {
+    /// One stop less; none when all were in vain.
+    fn stop(self) -> Option<Self> {
+        let stops = self.stops.checked_sub(1)?;
+        Some(Self { stops, next: self.next + STOP })
+    }
+}
+
+/// How a script is said to have ended that does not end.
+fn ignores(what: &str) -> Ended {
+    Ended::Raised { traceback: format!("{what} although the caller has hung up"), status: 500 }
 }
 
 impl Drop for Attendant {

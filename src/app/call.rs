@@ -148,6 +148,11 @@ impl IncomingCall {
         &self.line.info.request_uri
     }
 
+    /// Resolves when the caller has given up, or the server has ended the call.
+    pub async fn hung_up(&self) {
+        self.line.commands.closed().await;
+    }
+
     /// Tells the caller that it rings (180).
     pub async fn ringing(&self) -> Result<(), CallError> {
         self.line.ask(|reply| Command::Ringing { reply }).await

@@ -149,7 +149,25 @@ def _ended(error):
 
 # Plain and classic scripts, each on a thread of its own
 
-def run_plain(serve, wire):
+_threads = {}
+# The interpreter's name of a thread is given to the next one when it ends.
+_naming = threading.Lock()
+
+
+def interrupt_run(number):
+    with _naming:
+        ident = _threads.get(number)
+        if ident is not None:
+            interrupt(ident)
+
+
+def forget_run(number):
+    with _naming:
+        _threads.pop(number, None)
+
+
+def run_plain(number, serve, wire):
+    _threads[number] = threading.get_ident()
     try:
         serve(ivr.BlockingIncomingCall(wire))
     except BaseException as error:
@@ -157,7 +175,8 @@ def run_plain(serve, wire):
     return _ended(None)
 
 
-def run_classic(code, wire, names):
+def run_classic(number, code, wire, names):
+    _threads[number] = threading.get_ident()
     caller, callee, messages_path, wav_path = names
     variables = {
         "__name__": "__main__",
@@ -191,8 +210,8 @@ def run(lane):
     asyncio.set_event_loop(loop)
     ident = threading.get_ident()
     _loops[ident] = loop
-    # The loop knows its tasks by weak references only.
-    tasks = set()
+    # By the number of the call. The loop knows its tasks by weak references only.
+    tasks = {}
     backlog = collections.deque()
 
     def beat():
@@ -216,13 +235,16 @@ def run(lane):
                 loop.call_soon(gathered)
 
     def hand_over(ticket, *result):
-        if ticket >= 0:
-            ivr._deliver(ticket, *result)
-            return
-        serve, wire, number = result
-        task = loop.create_task(_serve(serve, wire, lane, number))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        match ticket, result:
+            case -1, (serve, wire, number):
+                task = loop.create_task(_serve(serve, wire, lane, number))
+                tasks[number] = task
+                task.add_done_callback(lambda _: tasks.pop(number, None))
+            case -2, (number,):
+                if number in tasks:
+                    tasks[number].cancel()
+            case _:
+                ivr._deliver(ticket, *result)
 
     loop.add_reader(lane.fileno(), gathered)
     loop.call_soon(beat)

@@ -109,6 +109,10 @@ impl Core {
             } else {
                 self.carry_out(command).await;
             }
+            if self.gone {
+                // As the real core does: what is on its way is refused, and `hung_up` resolves.
+                commands.close();
+            }
         }
         if self.answered && !self.gone {
             self.log.push(Event::HungUp(Side::Application));

@@ -33,7 +33,7 @@ async fn beside(scripts: &Arc<Scripts>, bad: &str) -> (Outcome, Vec<Outcome>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_loop_ends_with_the_apology_and_the_others_go_on() {
-    let scripts = Arc::new(Scripts::with("budget = \"200ms\""));
+    let scripts = Arc::new(Scripts::alone("budget = \"200ms\""));
     let busy = "async def serve(call):\n    call = await call.answer()\n    while True:\n        pass\n";
     let (bad, good) = beside(&scripts, busy).await;
     assert_eq!(bad.heard(), ["apology"]);
@@ -45,7 +45,7 @@ async fn a_busy_loop_ends_with_the_apology_and_the_others_go_on() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_loop_that_cannot_be_interrupted_is_abandoned() {
-    let scripts = Arc::new(Scripts::with("budget = \"100ms\""));
+    let scripts = Arc::new(Scripts::alone("budget = \"100ms\""));
     let stubborn = r##"
 import time
 
@@ -63,12 +63,13 @@ async def serve(call):
     let (bad, _) = beside(&scripts, stubborn).await;
     assert_eq!(bad.heard(), ["apology"]);
     assert!(begun.elapsed() < Duration::from_secs(8), "not by its own end");
-    assert_eq!(scripts.call("good.py", caller()).await.heard().len(), 20, "the new loop");
+    let after = scripts.call("good.py", caller()).await;
+    assert_eq!(after.heard().len(), 20, "the new loop: {:?}", after.result);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_busy_thread_leaves_the_others_alone() {
-    let scripts = Arc::new(Scripts::new());
+    let scripts = Arc::new(Scripts::alone(""));
     let busy = r##"
 import time
 
@@ -123,9 +124,77 @@ def serve(call):
     }
 }
 
+// IVR-A8
+#[tokio::test]
+async fn a_script_that_computes_on_after_the_hang_up_is_interrupted() {
+    let scripts = Scripts::alone("max_calls = 1\nafter_hang_up = \"300ms\"");
+    let serve = r##"
+def serve(call):
+    call = call.answer()
+    try:
+        call.play("welcome")
+    except BaseException:
+        pass
+    while True:
+        pass
+"##;
+    let classic = r##"
+try:
+    ivr.play("welcome")
+except BaseException:
+    pass
+while True:
+    pass
+"##;
+    let waiting = r##"
+import asyncio
+
+async def serve(call):
+    call = await call.answer()
+    try:
+        await call.play("welcome")
+    except BaseException:
+        pass
+    while True:
+        await asyncio.sleep(0.01)
+"##;
+    scripts.write("plain.py", serve).write("classic.py", classic).write("coroutine.py", waiting);
+    // One after the other on the one thread there is: each gives it back.
+    for name in ["plain.py", "classic.py", "plain.py", "coroutine.py"] {
+        let begun = Instant::now();
+        let outcome = scripts.call(name, caller().hears("welcome").hangs_up()).await;
+        assert!(matches!(outcome.result, Err(CallError::Application(_))), "{name}: {:?}", outcome.result);
+        let took = begun.elapsed();
+        assert!(took >= Duration::from_millis(300), "{name}: it may go on for a while");
+        assert!(took < Duration::from_secs(4), "{name}: stopped, not given up");
+        assert_eq!(outcome.heard(), ["welcome"]);
+    }
+}
+
+// IVR-A8
+#[tokio::test]
+async fn a_script_may_finish_its_work_after_the_hang_up() {
+    let scripts = Scripts::new();
+    let source = r##"
+import os, time
+
+def serve(call):
+    call = call.answer()
+    try:
+        call.play("welcome")
+    finally:
+        time.sleep(0.3)
+        open(os.path.dirname(__file__) + "/done", "w").close()
+"##;
+    scripts.write("plain.py", source);
+    let outcome = scripts.call("plain.py", caller().hears("welcome").hangs_up()).await;
+    assert!(matches!(outcome.result, Err(CallError::HungUp)), "{:?}", outcome.result);
+    assert!(scripts.folder.path().join("done").exists());
+}
+
 #[tokio::test]
 async fn a_top_level_that_does_not_end_is_interrupted() {
-    let scripts = Scripts::with("budget = \"50ms\"");
+    let scripts = Scripts::alone("budget = \"50ms\"");
     scripts.write("endless.py", "def serve(call): pass\nwhile True: pass\n");
     let begun = Instant::now();
     assert_eq!(scripts.call("endless.py", caller()).await.status, 500);
@@ -136,28 +205,35 @@ async fn a_top_level_that_does_not_end_is_interrupted() {
 // IVR-A8, IVR-A9
 #[tokio::test]
 async fn tracebacks_are_in_the_log() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Log::of_this_process();
     let scripts = Scripts::new();
-    scripts.write("bad.py", "async def serve(call):\n    number = 1 / 0\n");
-    scripts.call("bad.py", caller()).await;
+    scripts.write("divides.py", "async def serve(call):\n    number = 1 / 0\n");
+    scripts.call("divides.py", caller()).await;
     scripts.write("worse.py", "async def serve(call)\n");
     scripts.call("worse.py", caller()).await;
     let text = log.text();
     for expected in
-        ["ERROR", "bad.py\", line 2, in serve", "number = 1 / 0", "ZeroDivisionError", "SyntaxError"]
+        ["ERROR", "divides.py\", line 2, in serve", "number = 1 / 0", "ZeroDivisionError", "SyntaxError"]
     {
         assert!(text.contains(expected), "{expected:?} in {text}");
     }
-    assert!(!text.contains("engine.py"), "nothing of ours in the author's traceback: {text}");
+    let before = text.split("divides.py\", line 2").next().unwrap_or_default();
+    let above = before.rsplit("the script failed").next().unwrap_or_default();
+    assert!(!above.contains("engine.py"), "nothing of ours in the author's traceback: {text}");
 }
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
+    /// What is logged from now on, by whatever thread and test: only one subscriber of a process hears all.
+    fn of_this_process() -> Self {
+        let log = Self::default();
+        let writer = log.clone();
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
+        log
+    }
+
     fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().expect("whole")).into_owned()
     }

@@ -5,6 +5,7 @@
 
 use std::{
     path::{Path, PathBuf},
+    sync::{Condvar, Mutex},
     time::Duration,
 };
 
@@ -23,11 +24,46 @@ fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// Who has the one interpreter of this process: so many tests together, or one alone.
+static INTERPRETER: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+const ALONE: usize = usize::MAX;
+
+/// A test's turn, until it is dropped. One whose scripts hold the interpreter for long takes it alone: beside it, a
+/// loop of another test would be late through no fault of its script, and the script interrupted.
+struct Turn;
+
+impl Turn {
+    fn shared() -> Self {
+        Self::take(|tests| *tests != ALONE, |tests| *tests += 1)
+    }
+
+    fn alone() -> Self {
+        Self::take(|tests| *tests == 0, |tests| *tests = ALONE)
+    }
+
+    fn take(free: impl Fn(&usize) -> bool, take: impl Fn(&mut usize)) -> Self {
+        let (tests, ended) = &INTERPRETER;
+        let tests = tests.lock().expect("whole");
+        take(&mut ended.wait_while(tests, |tests| !free(tests)).expect("whole"));
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let (tests, ended) = &INTERPRETER;
+        let mut tests = tests.lock().expect("whole");
+        *tests = if *tests == ALONE { 0 } else { *tests - 1 };
+        ended.notify_all();
+    }
+}
+
 /// A server with the scripts of a test's own.
 struct Scripts {
     folder: tempfile::TempDir,
     host: TestHost,
     ivr: Loaded,
+    _turn: Turn,
 }
 
 impl Scripts {
@@ -37,11 +73,20 @@ impl Scripts {
 
     /// With more keys of `[plugins.ivr]`.
     fn with(settings: &str) -> Self {
+        Self::during(Turn::shared(), settings)
+    }
+
+    /// For scripts that hold the interpreter.
+    fn alone(settings: &str) -> Self {
+        Self::during(Turn::alone(), settings)
+    }
+
+    fn during(turn: Turn, settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let host = TestHost::new().instant().search(top());
         let table = format!("scripts = {:?}\n{settings}", folder.path());
         let ivr = host.load(ivr::PLUGIN, &table).expect("loads");
-        Self { folder, host, ivr }
+        Self { folder, host, ivr, _turn: turn }
     }
 
     fn write(&self, name: &str, source: &str) -> &Self {

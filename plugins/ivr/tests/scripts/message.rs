@@ -7,18 +7,20 @@ use sems_app::{
     testing::{Caller, Loaded, Outcome, Side, TestHost},
 };
 
-use crate::top;
+use crate::{Turn, top};
 
 const ALICE: &str = "alice@example.org";
 
 struct Shop {
     host: TestHost,
     ivr: Loaded,
+    _turn: Turn,
 }
 
 impl Shop {
     /// Alice's mailbox with this many messages, the PIN 4711, and the number 100 with the PIN 1.
     fn with(messages: usize) -> (Self, Vec<MessageId>) {
+        let turn = Turn::shared();
         let host = TestHost::new().instant().search(top());
         let ivr = host.load(ivr::PLUGIN, "").expect("loads");
         let mailboxes = host.mailboxes();
@@ -28,7 +30,7 @@ impl Shop {
         mailboxes.set_pin("100@example.org", "1");
         let leave = |_| mailboxes.leave(ALICE, "sip:bob@example.com", Duration::from_secs(4));
         let ids = (0..messages).map(leave).collect();
-        (Self { host, ivr }, ids)
+        (Self { host, ivr, _turn: turn }, ids)
     }
 
     async fn call(&self, caller: Caller) -> Outcome {
