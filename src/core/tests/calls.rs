@@ -20,7 +20,13 @@ use tempfile::TempDir;
 const THINKING: Duration = Duration::from_millis(400);
 
 /// SER-06: an application of a plugin, made without a change of the core.
-const PLUGIN: Plugin = Plugin { name: "test", check: |_| Ok(()), check_table: |_| Ok(()), load };
+const PLUGIN: Plugin = Plugin {
+    name: "test",
+    check: |_| Ok(()),
+    check_table: |_| Ok(()),
+    files: sems_app::Params::no_files,
+    load,
+};
 
 /// The applications under test; each is routed to by its name.
 fn load(host: &mut Host) -> Result<(), LoadError> {
@@ -57,7 +63,7 @@ fn load(host: &mut Host) -> Result<(), LoadError> {
 struct Running {
     server: Server,
     address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 async fn start(change: impl FnOnce(&mut Config)) -> Running {
@@ -87,7 +93,7 @@ async fn start(change: impl FnOnce(&mut Config)) -> Running {
     let server = Server::start(config, store, &[PLUGIN]).await.expect("a server");
     let address = server.ready_line().rsplit(':').next().and_then(|port| port.parse().ok());
     let address = SocketAddr::from(([127, 0, 0, 1], address.expect("a port")));
-    Running { server, address, _folder: folder }
+    Running { server, address, folder }
 }
 
 impl Running {
@@ -97,6 +103,19 @@ impl Running {
 
     fn state(&self) -> CallState {
         self.server.snapshots().calls().first().expect("a call").state
+    }
+
+    /// Until a message is being recorded.
+    async fn recording(&self, phone: &mut Phone) {
+        let spool = self.folder.path().join("spool");
+        for _ in 0..1000 {
+            let files = std::fs::read_dir(&spool).into_iter().flatten().flatten();
+            if files.into_iter().any(|file| file.path().extension().is_some_and(|kind| kind == "wav")) {
+                return;
+            }
+            phone.step(Duration::from_millis(10)).await;
+        }
+        panic!("nothing is recorded");
     }
 
     async fn idle(&self) {
@@ -152,7 +171,7 @@ async fn the_answer_to_a_bye_waits_for_the_commit() {
     let mut phone = Phone::new("stranger", running.address).await;
     let leg = phone.call("sip:take@localhost");
     phone.answered().await;
-    phone.step(Duration::from_millis(100)).await;
+    running.recording(&mut phone).await;
     let took = phone.hang_up(leg).await;
     assert!(took >= THINKING, "the BYE was answered after {took:?}");
     running.idle().await;
@@ -164,7 +183,7 @@ async fn so_it_does_when_the_take_was_ended_by_a_digit_before() {
     let mut phone = Phone::new("stranger", running.address).await;
     let leg = phone.call("sip:take@localhost");
     phone.answered().await;
-    phone.step(Duration::from_millis(100)).await;
+    running.recording(&mut phone).await;
     phone.press(leg, '#').await;
     // The file is complete by now; the application thinks.
     phone.step(Duration::from_millis(150)).await;
