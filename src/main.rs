@@ -42,11 +42,8 @@ enum Command {
     Ctl {
         #[command(flatten)]
         configured: Configured,
-        /// Where the server's API is, instead of http.listen of the configuration.
-        #[arg(long)]
-        http: Option<std::net::SocketAddr>,
-        /// What to show.
-        what: cli::ctl::Listing,
+        #[command(flatten)]
+        question: cli::ctl::Question,
     },
 }
 
@@ -62,7 +59,7 @@ fn main() -> ExitCode {
         Command::Serve(Configured { config }) => cli::serve::run(config, PLUGINS),
         Command::Check(Configured { config }) => cli::check::run(config, PLUGINS),
         Command::Dial(dial) => return cli::dial(dial),
-        Command::Ctl { configured, http, what } => cli::ctl::run(configured.config, http, what, PLUGINS),
+        Command::Ctl { configured, question } => cli::ctl::run(configured.config, &question, PLUGINS),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -82,5 +82,38 @@ fn ctl_without_a_server_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = sems(folder.path(), &["ctl", "calls"], &[]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).starts_with("var/api.token: "), "{}", text(&output.stderr));
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.starts_with("var/api.token is not there: no server ran with this configuration"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn files_that_routes_name_are_looked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let routes = "[[route]]\nuser = \"a\"\napp = \"ivr\"\nscript = \"mesage.py\"\n\n\
+        [[route]]\nuser = \"b\"\napp = \"announcement\"\nfile = \"closed.wav\"\n\n\
+        [[route]]\nuser = \"c\"\napp = \"announcement\"\nfile = \"open.wav\"\n";
+    fs::write(folder.path().join("sems.toml"), routes).expect("written");
+    fs::write(folder.path().join("open.wav"), "").expect("written");
+    let output = sems(folder.path(), &["check"], &[]);
+    assert_eq!(output.status.code(), Some(0), "it may come later");
+    let mut expected = String::new();
+    if cfg!(feature = "ivr") {
+        expected += "warning: sems.toml:4: route.script: ivr_scripts/mesage.py is not there\n";
+    }
+    assert_eq!(
+        text(&output.stderr),
+        expected + "warning: sems.toml:9: route.file: closed.wav is not there\n"
+    );
+    fs::write(folder.path().join("sems.toml"), format!("{routes}colour = 1\n")).expect("written");
+    let output = sems(folder.path(), &["check"], &[]);
+    assert_eq!(output.status.code(), Some(64));
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains(": unknown field `colour`") && stderr.contains("or one of the conditions `user`"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("sems.toml:9: route.file: warning: closed.wav is not there"), "{stderr}");
 }

@@ -1,13 +1,16 @@
 //! `sems ctl`: asks the HTTP API of the running server.
 
+mod table;
+
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     path::PathBuf,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use sems_app::Plugin;
+use serde_json::Value;
 
 use super::{Failure, configuration};
 
@@ -27,29 +30,70 @@ pub(crate) enum Listing {
     Registrations,
 }
 
-/// Prints a list as JSON.
-pub(crate) fn run(
-    file: Option<PathBuf>,
+impl Listing {
+    /// Its name in the API, and what a person is shown of it.
+    fn parts(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::Calls => ("calls", &["id", "state", "application", "from", "to", "codec", "since"]),
+            Self::Rooms => ("rooms", &["name", "members", "rate"]),
+            Self::Registrations => {
+                ("registrations", &["aor", "contact", "expires_in", "source", "user_agent"])
+            }
+        }
+    }
+}
+
+/// What is asked, of whom, and how it is shown.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Question {
+    /// Where the server's API listens [default: http.listen of the configuration].
+    #[arg(long, value_name = "ADDRESS:PORT")]
     http: Option<SocketAddr>,
+    /// Print the API's JSON.
+    #[arg(long)]
+    json: bool,
+    /// What to show.
     what: Listing,
-    plugins: &[Plugin],
-) -> Result<(), Failure> {
+}
+
+/// Prints a list.
+pub(crate) fn run(file: Option<PathBuf>, question: &Question, plugins: &[Plugin]) -> Result<(), Failure> {
     let config = configuration(file.as_ref(), plugins)?;
     let path = config.below_data_dir("api.token");
-    let token = sems_web::Token::read(&path).map_err(Failure::io(path.display().to_string()))?;
-    let what = match what {
-        Listing::Calls => "calls",
-        Listing::Rooms => "rooms",
-        Listing::Registrations => "registrations",
-    };
-    let address = http.unwrap_or(config.http.listen);
-    println!("{}", get(address, &format!("/api/v1/{what}"), token.expose())?);
+    let token = sems_web::Token::read(&path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            let path = path.display();
+            Failure::Api(format!(
+                "{path} is not there: no server ran with this configuration (--config names another)"
+            ))
+        }
+        _ => Failure::Io { what: path.display().to_string(), error },
+    })?;
+    let (name, columns) = question.what.parts();
+    let address = question.http.unwrap_or(config.http.listen);
+    let answer = get(address, &format!("/api/v1/{name}"), token.expose())?;
+    if question.json {
+        println!("{answer}");
+        return Ok(());
+    }
+    let rows: Vec<Value> =
+        serde_json::from_str(&answer).map_err(|error| Failure::Api(format!("http://{address}: {error}")))?;
+    if rows.is_empty() {
+        println!("no {name}");
+    } else {
+        print!("{}", table::text(columns, &rows, SystemTime::now()));
+    }
     Ok(())
 }
 
 fn get(address: SocketAddr, path: &str, token: &str) -> Result<String, Failure> {
     let failed = || Failure::io(format!("http://{address}{path}"));
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(failed())?;
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| match error.kind() {
+        ErrorKind::ConnectionRefused => Failure::Api(format!(
+            "no server answers at http://{address} (http.listen of its configuration, or --http)"
+        )),
+        _ => failed()(error),
+    })?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed())?;
     // HTTP/1.0 is never answered in chunks.
     let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n");

@@ -46,7 +46,7 @@ async fn serve(file: Option<PathBuf>, config: Config, plugins: &[Plugin]) -> Res
     let (store, demo) = open_store(&config, &demo_path).await?;
     let http = TcpListener::bind(config.http.listen)
         .await
-        .map_err(Failure::io(format!("cannot listen on http {}", config.http.listen)))?;
+        .map_err(Failure::io(format!("http.listen: cannot listen on {}", config.http.listen)))?;
     let http_address = http.local_addr().map_err(Failure::io("http"))?;
     let path = config.below_data_dir("api.token");
     let token = Token::open(&path).map_err(Failure::io(path.display().to_string()))?;
