@@ -16,7 +16,7 @@ use sems_app::{Application, CallError, ConfigError, Host, IncomingCall, LoadErro
 use serde::Deserialize;
 
 /// The plugin.
-pub const PLUGIN: Plugin = Plugin { name: "announcement", check, check_table, load };
+pub const PLUGIN: Plugin = Plugin { name: "announcement", check, check_table, files, load };
 
 /// The status after an early announcement where the route names none.
 const STATUS: u16 = 480;
@@ -67,6 +67,10 @@ fn check(params: &Params) -> Result<(), ConfigError> {
 
 fn check_table(table: &Params) -> Result<(), ConfigError> {
     table.read::<Settings>().map(drop)
+}
+
+fn files(params: &Params, _table: &Params) -> Vec<(&'static str, String)> {
+    params.text("file").map(|path| ("file", path.to_owned())).into_iter().collect()
 }
 
 fn load(host: &mut Host) -> Result<(), LoadError> {

@@ -17,7 +17,8 @@ use sems_app::{
 use serde::Deserialize;
 
 /// The plugin.
-pub const PLUGIN: Plugin = Plugin { name: "conference", check, check_table: check, load };
+pub const PLUGIN: Plugin =
+    Plugin { name: "conference", check, check_table: check, files: Params::no_files, load };
 
 /// Members of a room where nothing else is configured.
 const MAX_MEMBERS: usize = 1000;

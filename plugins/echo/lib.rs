@@ -15,7 +15,7 @@ use sems_app::{
 use serde::Deserialize;
 
 /// The plugin.
-pub const PLUGIN: Plugin = Plugin { name: "echo", check, check_table: check, load };
+pub const PLUGIN: Plugin = Plugin { name: "echo", check, check_table: check, files: Params::no_files, load };
 
 /// Any of these ends the introduction.
 const ANY_DIGIT: &str = "0123456789*#ABCD";

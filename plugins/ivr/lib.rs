@@ -31,7 +31,7 @@ use crate::application::{Ground, Ivr, Limits};
 
 /// The plugin `ivr`: routes name it with `app = "ivr"` and `script = "<file>.py"`; their other keys reach the
 /// script as `call.params`.
-pub const PLUGIN: Plugin = Plugin { name: "ivr", check, check_table, load };
+pub const PLUGIN: Plugin = Plugin { name: "ivr", check, check_table, files, load };
 
 /// `[plugins.ivr]`.
 #[derive(Debug, Deserialize)]
@@ -88,6 +88,12 @@ fn check(params: &Params) -> Result<(), ConfigError> {
 
 fn check_table(table: &Params) -> Result<(), ConfigError> {
     Settings::read(table).map(drop)
+}
+
+fn files(params: &Params, table: &Params) -> Vec<(&'static str, String)> {
+    let settings = Settings::read(table).unwrap_or_default();
+    let script = scripts::name(params).map(|name| format!("{}/{name}", settings.scripts));
+    script.into_iter().map(|path| ("script", path)).collect()
 }
 
 fn load(host: &mut Host) -> Result<(), LoadError> {

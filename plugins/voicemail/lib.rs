@@ -23,7 +23,8 @@ use sems_app::{
 use settings::Settings;
 
 /// The plugin.
-pub const PLUGIN: Plugin = Plugin { name: "voicemail", check, check_table: check, load };
+pub const PLUGIN: Plugin =
+    Plugin { name: "voicemail", check, check_table: check, files: Params::no_files, load };
 
 /// Ends the greeting, and the message.
 const DONE: &str = "#";

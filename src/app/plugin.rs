@@ -15,6 +15,9 @@ pub struct Plugin {
     pub check: fn(&Params) -> Result<(), ConfigError>,
     /// Checks its table `[plugins.<name>]`. Pure as well.
     pub check_table: fn(&Params) -> Result<(), ConfigError>,
+    /// The files that a route to it needs, as (key, path as [`Host::find`] takes it), from the route's parameters and
+    /// its table, both of which were checked. One that is not there is warned of; it may come later.
+    pub files: fn(&Params, &Params) -> Vec<(&'static str, String)>,
     /// Reads its configuration and registers its applications.
     pub load: fn(&mut Host) -> Result<(), LoadError>,
 }
@@ -30,6 +33,11 @@ impl Params {
             key: key_of(&error).unwrap_or_default(),
             reason: error.message().to_owned(),
         })
+    }
+
+    /// For [`Plugin::files`] of a plugin that needs none.
+    pub fn no_files(&self, _table: &Self) -> Vec<(&'static str, String)> {
+        Vec::new()
     }
 
     /// A text parameter.

@@ -54,7 +54,7 @@ const FILES_A_CALL: u64 = 4;
 #[non_exhaustive]
 pub enum StartError {
     /// An address of `sip.listen` cannot be had.
-    #[error("cannot listen on {what}: {reason}")]
+    #[error("sip.listen: cannot listen on {what}: {reason}")]
     Listen {
         /// The listener as configured.
         what: String,

@@ -50,8 +50,8 @@ impl Config {
         let mut config = Self { file: path.map(Path::to_owned), ..Self::default() };
         config.read_sections(&mut root, &mut source, &mut variables);
         config.accounts = account::read(root.remove("account"), &config.server.domains, &mut source);
-        config.routes = route::read(root.remove("route"), plugins, &mut source);
         config.plugins = read_plugins(root.remove("plugins"), plugins, &mut source, &mut variables);
+        config.routes = route::read(root.remove("route"), plugins, &config.plugins, &mut source);
         for (key, node) in root {
             source.fault(node.line, key, "unknown section");
         }
@@ -61,6 +61,8 @@ impl Config {
             config.warnings = warnings;
             return Ok(config);
         }
+        let warning = |fault: Fault| Fault { reason: format!("warning: {}", fault.reason), ..fault };
+        faults.extend(warnings.into_iter().map(warning));
         faults.sort_by_key(|fault| match &fault.place {
             Place::File(_) => 0,
             Place::Line(_, line) => *line,

@@ -1,17 +1,27 @@
 //! `[[route]]`.
 
+use std::collections::BTreeMap;
+
 use sems_app::{Params, Plugin, Scheme, Uri};
 use toml::Table;
 
 use super::{
-    fault,
+    fault, path,
     read::{Given, Node, Section, Source, Tree},
     setting::Setting,
 };
 use crate::routing::{Conditions, Route, Target, default_routes};
 
+/// The keys of a route beside those of its application.
+const CONDITIONS: &str = "`user`, `domain`, `from`, `method`, `source`, `registered`, `on`";
+
 /// Reads every `[[route]]`; one with a fault is left out.
-pub(super) fn read(node: Option<Node>, plugins: &[Plugin], source: &mut Source) -> Vec<Route> {
+pub(super) fn read(
+    node: Option<Node>,
+    plugins: &[Plugin],
+    tables: &BTreeMap<String, Params>,
+    source: &mut Source,
+) -> Vec<Route> {
     let Some(node) = node else { return default_routes() };
     let Tree::Tables(items) = node.value else {
         source.fault(node.line, "route", "routes are written [[route]]");
@@ -40,7 +50,10 @@ pub(super) fn read(node: Option<Node>, plugins: &[Plugin], source: &mut Source) 
         let lines: Vec<(String, usize)> = params.iter().map(|(key, node)| (key.clone(), node.line)).collect();
         let table: Table = params.iter().map(|(key, node)| (key.clone(), node.plain())).collect();
         let params = Params(table);
-        check(&name, &params, plugins, &lines, item.line, source);
+        let told = check(&name, &params, plugins, &lines, item.line, source);
+        if let Some(plugin) = told {
+            find_files(plugin, &params, tables, &lines, item.line, source);
+        }
         routes.push(Route { index, when, target: Target::App { name: name.value, params } });
     }
     routes
@@ -77,14 +90,15 @@ fn conditions(section: &mut Section<'_>) -> Conditions {
     .normalized()
 }
 
-fn check(
+/// The plugin, if its parameters are right.
+fn check<'a>(
     name: &Given<String>,
     params: &Params,
-    plugins: &[Plugin],
+    plugins: &'a [Plugin],
     lines: &[(String, usize)],
     line: usize,
     source: &mut Source,
-) {
+) -> Option<&'a Plugin> {
     let Some(plugin) = plugins.iter().find(|plugin| plugin.name == name.value) else {
         let reason = format!("the application \"{}\" is not built in: calls to it get 404", name.value);
         let line = match &name.place {
@@ -92,15 +106,38 @@ fn check(
             _ => line,
         };
         source.warn(line, "route.app", reason);
-        return;
+        return None;
     };
-    if let Err(error) = (plugin.check)(params) {
-        let culprit = lines.iter().find(|(key, _)| fault::is_about(&error, key));
-        let (key, line) = match culprit {
-            Some((key, line)) => (format!("route.{key}"), *line),
-            None if error.key.is_empty() => ("route".to_owned(), line),
-            None => (format!("route.{}", error.key), line),
-        };
-        source.fault(line, key, error.reason.trim());
+    let Err(error) = (plugin.check)(params) else { return Some(plugin) };
+    let culprit = lines.iter().find(|(key, _)| fault::is_about(&error, key));
+    let (key, line) = match culprit {
+        Some((key, line)) => (format!("route.{key}"), *line),
+        None if error.key.is_empty() => ("route".to_owned(), line),
+        None => (format!("route.{}", error.key), line),
+    };
+    let mut reason = error.reason.trim().to_owned();
+    if reason.starts_with("unknown field") {
+        reason.push_str("; or one of the conditions ");
+        reason.push_str(CONDITIONS);
+    }
+    source.fault(line, key, reason);
+    None
+}
+
+/// Warns of files that are not there.
+fn find_files(
+    plugin: &Plugin,
+    params: &Params,
+    tables: &BTreeMap<String, Params>,
+    lines: &[(String, usize)],
+    line: usize,
+    source: &mut Source,
+) {
+    let table = tables.get(plugin.name).cloned().unwrap_or_default();
+    for (key, path) in (plugin.files)(params, &table) {
+        if path::find(source.file.as_deref(), &path).is_none() {
+            let line = lines.iter().find(|(name, _)| name == key).map_or(line, |(_, line)| *line);
+            source.warn(line, format!("route.{key}"), format!("{path} is not there"));
+        }
     }
 }

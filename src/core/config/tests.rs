@@ -34,7 +34,8 @@ fn check_table(table: &Params) -> Result<(), ConfigError> {
     table.read::<Known>().map(|_| ())
 }
 
-const PLUGINS: &[Plugin] = &[Plugin { name: "voicemail", check, check_table, load: |_| Ok(()) }];
+const PLUGINS: &[Plugin] =
+    &[Plugin { name: "voicemail", check, check_table, files: Params::no_files, load: |_| Ok(()) }];
 
 fn parse(text: &str, env: &[(&str, &str)]) -> Result<Config, Vec<String>> {
     let env = env.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
@@ -76,7 +77,7 @@ fn the_shipped_file_shows_every_key() {
     let mut root = source.parse("[[account]]\nuser = \"x\"\n[[route]]\napp = \"x\"");
     config.read_sections(&mut root, &mut source, &mut Variables::new([]));
     account::read(root.remove("account"), &["localhost".to_owned()], &mut source);
-    route::read(root.remove("route"), &[], &mut source);
+    route::read(root.remove("route"), &[], &BTreeMap::new(), &mut source);
     assert!(source.asked.len() > 40, "{:?}", source.asked);
     for key in &source.asked {
         assert!(shown.contains(key), "sems.toml does not show {key}");
