@@ -237,7 +237,7 @@ fn the_classic_script_takes_and_plays_messages() {
         (samples, rate) = wav(&file);
         (samples.len() == before).then_some(())
     });
-    assert_whole("the script's recording", &samples, rate, left.seconds() - 6.5);
+    assert_whole("the script's recording", &samples, rate, left.seconds() - 6.5, left.late());
 
     let quiet = silence(&server);
     let carol = |ear: &str, digits: &str| {

@@ -90,6 +90,8 @@ pub(crate) struct Summary {
     lost: u64,
     jitter_ms: f64,
     rtt_ms: Option<f64>,
+    /// How late the latest of its packets was sent: what a busy machine did to the caller, not the server.
+    late_ms: f64,
     heard_dbfs: Option<f64>,
     ended_by: &'static str,
 }
@@ -105,6 +107,7 @@ impl Summary {
             "lost": self.lost,
             "jitter_ms": rounded(self.jitter_ms),
             "rtt_ms": self.rtt_ms.map(rounded),
+            "late_ms": rounded(self.late_ms),
             "heard_dbfs": self.heard_dbfs.map(rounded),
             "ended_by": self.ended_by,
         })

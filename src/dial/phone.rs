@@ -121,7 +121,13 @@ impl Phone {
                 received = self.sip.recv_from(&mut datagram) => if let Ok((length, remote)) = received {
                     self.take_sip(remote, Bytes::copy_from_slice(&datagram[..length]));
                 },
-                _ = tick.tick() => self.tick().await,
+                due = tick.tick() => {
+                    if matches!(self.state, State::Talking { .. }) {
+                        let late = due.elapsed().as_secs_f64() * 1000.0;
+                        self.summary.late_ms = self.summary.late_ms.max(late);
+                    }
+                    self.tick().await;
+                }
                 () = tokio::time::sleep_until(timer.into()) => self.endpoint.handle_timeout(Instant::now()),
                 _ = tokio::signal::ctrl_c() => {
                     if self.state == State::Calling {

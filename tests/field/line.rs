@@ -22,6 +22,8 @@ pub struct Line {
     media: Option<SocketAddr>,
     id: String,
     sequence: u16,
+    /// More header lines of the INVITE.
+    lines: String,
     /// The final response to the INVITE.
     pub last: String,
     /// The payloads that came.
@@ -67,15 +69,24 @@ impl Line {
             media: None,
             id: format!("line-{port}-{}", std::process::id()),
             sequence: 0,
+            lines: String::new(),
             last: String::new(),
             received: Vec::new(),
         }
+    }
+
+    /// Calls with this header line.
+    pub fn with(mut self, line: &str) -> Self {
+        self.lines.push_str(line);
+        self.lines.push_str("\r\n");
+        self
     }
 
     fn send(&self, method: &str, number: u32, branch: &str, body: &str) {
         let local = self.sip.local_addr().expect("an address");
         let uri = if method == "INVITE" { &self.target } else { &self.remote };
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let lines = if method == "INVITE" { &self.lines } else { "" };
         let message = format!(
             "{method} {uri} SIP/2.0\r\n\
              Via: SIP/2.0/UDP {local};branch=z9hG4bK{branch}{id};rport\r\n\
@@ -85,7 +96,7 @@ impl Line {
              Call-ID: {id}\r\n\
              CSeq: {number} {method}\r\n\
              Contact: <sip:line@{local}>\r\n\
-             {kind}Content-Length: {length}\r\n\r\n{body}",
+             {lines}{kind}Content-Length: {length}\r\n\r\n{body}",
             id = self.id,
             to = self.to,
             length = body.len(),

@@ -93,6 +93,11 @@ impl Heard {
         self.samples.len() as f64 / f64::from(self.rate)
     }
 
+    /// How late the caller sent the latest of its packets, in seconds.
+    pub fn late(&self) -> f64 {
+        self.call.summary["late_ms"].as_f64().unwrap_or(0.0) / 1000.0
+    }
+
     /// The stretches with this tone, louder than -30 dB.
     pub fn tone(&self, hz: f64) -> Vec<(f64, f64)> {
         super::heard(&self.samples, self.rate, hz, -30.0)
