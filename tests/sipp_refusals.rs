@@ -3,6 +3,7 @@
 mod field;
 
 use field::{Server, dialling, sipp::Sipp};
+use tempfile::TempDir;
 
 const MEDIA: &str = "m=audio [media_port] RTP/AVP 0";
 
@@ -65,4 +66,16 @@ fn one_call_too_many_gets_503_with_a_time() {
     });
     refused(&server, "echo", &[], "503", "Retry-After: *[0-9]+");
     drop(first);
+}
+
+/// SER-02, SER-05: who proves an account, and who does not, by digest. SIPp knows MD5 alone.
+#[test]
+fn a_password_is_right_or_refused() {
+    let server = Server::start_with(TempDir::new().expect("a folder"), "digest = [\"MD5\"]", "");
+    let attempt =
+        |scenario: &str, keys: &[(&str, &str)]| Sipp::caller(scenario, keys, server.udp, "alice").succeeds();
+    attempt("register_login", &[("PASSWORD", "guess"), ("STATUS", "403")]);
+    attempt("register_login", &[("PASSWORD", "alice-secret"), ("STATUS", "200")]);
+    attempt("login_refused", &[("PASSWORD", "guess")]);
+    attempt("login_answered", &[("PASSWORD", "alice-secret")]);
 }

@@ -61,7 +61,7 @@ impl Desk {
     /// Takes over new routes, accounts and trusted peers (SIGHUP).
     pub(crate) fn reload(&mut self, config: Arc<Config>, accounts: Accounts) {
         self.router = Arc::new(Router::new(config.routes.clone()));
-        self.gate.reload(Instant::now(), &config.server.domains, &config.sip.trusted);
+        self.gate.reload(Instant::now(), &config.server.domains, &config.sip);
         self.accounts = accounts;
         self.config = config;
     }

@@ -15,7 +15,11 @@ use sems_sip::{
 };
 use sems_store::Account;
 
-use crate::{accounts::Accounts, config::Cidr, location::Aor};
+use crate::{
+    accounts::Accounts,
+    config::{Cidr, Sip},
+    location::Aor,
+};
 
 /// How long a nonce is good. A phone that refreshes every 10 minutes is challenged again each time, and answers
 /// `stale=true` without asking its user.
@@ -48,19 +52,22 @@ pub(crate) struct Gate {
     challengers: HashMap<String, Challenger>,
     counts: NonceCounts,
     trusted: Vec<Cidr>,
+    /// Those that logins may use.
+    algorithms: Vec<Algorithm>,
 }
 
 impl Gate {
     /// A gate for these domains, each its own realm. `key` signs nonces.
-    pub(crate) fn new(now: Instant, domains: &[String], key: [u8; 32], trusted: &[Cidr]) -> Self {
+    pub(crate) fn new(now: Instant, domains: &[String], key: [u8; 32], sip: &Sip) -> Self {
         let counts = NonceCounts::new(NONCES);
-        let mut gate = Self { key, challengers: HashMap::new(), counts, trusted: Vec::new() };
-        gate.reload(now, domains, trusted);
+        let (trusted, algorithms) = (Vec::new(), Vec::new());
+        let mut gate = Self { key, challengers: HashMap::new(), counts, trusted, algorithms };
+        gate.reload(now, domains, sip);
         gate
     }
 
-    /// Serves these domains and trusts these peers from now on.
-    pub(crate) fn reload(&mut self, now: Instant, domains: &[String], trusted: &[Cidr]) {
+    /// Serves these domains, trusts these peers and takes these algorithms from now on.
+    pub(crate) fn reload(&mut self, now: Instant, domains: &[String], sip: &Sip) {
         self.challengers.retain(|domain, _| domains.contains(domain));
         for domain in domains {
             let realm = || Text::from(domain.clone());
@@ -68,7 +75,8 @@ impl Gate {
                 .entry(domain.clone())
                 .or_insert_with(|| Challenger::new(now, realm(), self.key, NONCE_LIFETIME));
         }
-        trusted.clone_into(&mut self.trusted);
+        sip.trusted.clone_into(&mut self.trusted);
+        sip.digest.clone_into(&mut self.algorithms);
     }
 
     pub(crate) fn is_trusted(&self, source: IpAddr) -> bool {
@@ -116,6 +124,9 @@ impl Gate {
         let Some(credentials) = credentials(request, asks, &aor.domain) else {
             return self.challenge(now, aor, asks, request, false);
         };
+        if credentials.algorithm.is_some_and(|algorithm| !self.algorithms.contains(&algorithm)) {
+            return self.challenge(now, aor, asks, request, false);
+        }
         let ha1 = match credentials.algorithm {
             Some(Algorithm::Md5) => account.ha1_md5.as_deref(),
             Some(Algorithm::Sha256) => account.ha1_sha256.as_deref(),
@@ -153,9 +164,10 @@ impl Gate {
             Asks::Proxy => (407, HeaderName::ProxyAuthenticate),
         };
         let agent = request.headers.text(&HeaderName::UserAgent);
-        let md5_alone = agent.is_some_and(knows_md5_alone);
+        let md5_alone = self.algorithms.contains(&Algorithm::Md5) && agent.is_some_and(knows_md5_alone);
+        let offered = if md5_alone { &[Algorithm::Md5][..] } else { &self.algorithms };
         let challenges = challenger.challenges(now, stale).into_iter();
-        let challenges = challenges.filter(|c| !md5_alone || c.algorithm == Some(Algorithm::Md5));
+        let challenges = challenges.filter(|c| c.algorithm.is_some_and(|own| offered.contains(&own)));
         let reply = challenges.fold(Reply::new(status), |reply, challenge| {
             reply.header(name.clone(), format!("Digest {challenge}"))
         });
@@ -164,7 +176,7 @@ impl Gate {
 }
 
 /// Phones that give up when any challenge is not MD5, instead of passing over it (RFC 8760 section 2.4): baresip
-/// before 3.11. Whoever pretends to be one gains nothing, as MD5 is offered to all.
+/// before 3.11. Whoever pretends to be one gains nothing: it is offered MD5 only where all are.
 fn knows_md5_alone(user_agent: &str) -> bool {
     let Some(version) = user_agent.strip_prefix("baresip v") else { return false };
     let mut numbers = version.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);

@@ -129,8 +129,7 @@ impl Server {
         let (stream_events_in, stream_events) = mpsc::channel(transport::EVENTS);
         let mut udp = UdpSockets::new();
         let listeners = listen(&config, &mut udp, &stream_events_in, &room)?;
-        let trusted = &config.sip.trusted;
-        let gate = Gate::new(Instant::now(), &config.server.domains, rand::random(), trusted);
+        let gate = Gate::new(Instant::now(), &config.server.domains, rand::random(), &config.sip);
         let desk = Desk::new(shared.clone(), config.clone(), accounts, gate, listeners.clone());
         let parts = Parts {
             endpoint: Endpoint::new(endpoint_config(&config), rand::random()),

@@ -72,9 +72,15 @@ impl Sipp {
             assert!(text.contains(&key), "{scenario} has no {key}");
             text = text.replace(&key, value);
         }
+        // The URI of digest, without its scheme: SIPp does not take it from the request.
+        let digest_uri = text.split("digest-uri=").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let digest_uri = digest_uri.map(str::to_owned);
         std::fs::write(dir.path().join("scenario.xml"), text).expect("a scenario is written");
         let mut command = Command::new("sipp");
         command.args(["-sf", "scenario.xml", "-t", transport, "-m", "1", "-nostdin", "-max_retrans", "10"]);
+        if let Some(uri) = digest_uri {
+            command.args(["-auth_uri", &uri]);
+        }
         command.args(["-i", &host.ip().to_string(), "-p", &port.to_string()]);
         command.args(["-mp", &(free_port() & !1).to_string()]);
         command.args(["-recv_timeout", "45000", "-timeout", "80", "-timeout_error"]);

@@ -26,6 +26,7 @@ use std::{
 };
 
 use sems_app::Params;
+use sems_sip::auth::Algorithm;
 
 pub use account::Account;
 pub use cidr::Cidr;
@@ -85,6 +86,8 @@ pub struct Sip {
     pub public_address: PublicAddress,
     /// Proxies whose P-Asserted-Identity, Diversion, History-Info and P-App-* are believed.
     pub trusted: Vec<Cidr>,
+    /// The digest algorithms that logins may use, the best first (RFC 8760); never empty.
+    pub digest: Vec<Algorithm>,
     /// The Server and User-Agent headers (RFC 3261 sections 20.35 and 20.41).
     pub user_agent: String,
     /// The session interval asked for (RFC 4028 section 4), at least `min_session_expires`; zero for none.
@@ -201,6 +204,7 @@ impl Default for Sip {
             listen: Listen::defaults(),
             public_address: PublicAddress::Auto,
             trusted: Vec::new(),
+            digest: vec![Algorithm::Sha256, Algorithm::Md5],
             user_agent: concat!("sems/", env!("CARGO_PKG_VERSION")).to_owned(),
             session_expires: Duration::from_secs(1800),
             min_session_expires: Duration::from_secs(90),

@@ -8,6 +8,7 @@ use std::{
 };
 
 use sems_app::Unavailable;
+use sems_sip::auth::Algorithm;
 use toml::Value;
 
 use super::{Cidr, Codec, Listen, PublicAddress, Workers};
@@ -49,6 +50,12 @@ impl Setting for String {
             return Err("is empty".to_owned());
         }
         Ok(text.to_owned())
+    }
+}
+
+impl Setting for Algorithm {
+    fn from_text(text: &str) -> Result<Self, String> {
+        Self::parse(text).ok_or_else(|| format!("\"{text}\" is neither SHA-256 nor MD5"))
     }
 }
 

@@ -7,6 +7,7 @@ use sems_sip::{
 };
 
 use super::*;
+use crate::config::Config;
 
 const SECRET: &str = "open sesame";
 
@@ -29,8 +30,12 @@ fn accounts() -> Accounts {
 }
 
 fn gate(trusted: &[&str]) -> Gate {
-    let trusted: Vec<Cidr> = trusted.iter().map(|block| block.parse().expect("a block")).collect();
-    Gate::new(Instant::now(), &["localhost".to_owned()], [7; 32], &trusted)
+    Gate::new(Instant::now(), &["localhost".to_owned()], [7; 32], &sip(trusted))
+}
+
+fn sip(trusted: &[&str]) -> Sip {
+    let trusted = trusted.iter().map(|block| block.parse().expect("a block")).collect();
+    Sip { trusted, ..Config::default().sip }
 }
 
 fn request(method: &str, lines: &str) -> Request {
@@ -160,8 +165,27 @@ fn a_reload_serves_new_domains_and_forgets_old_ones() {
     let (accounts, aor) = (Accounts::of([moved]), Aor::new("alice", "new.example"));
     let register = request("REGISTER", "");
     assert_eq!(status(&gate.owner(&accounts, &aor, &register)), 403);
-    gate.reload(Instant::now(), &["new.example".to_owned()], &[]);
+    gate.reload(Instant::now(), &["new.example".to_owned()], &sip(&[]));
     assert_eq!(status(&gate.owner(&accounts, &aor, &register)), 401);
+}
+
+// SER-05
+#[test]
+fn only_the_algorithms_of_the_configuration_are_offered_and_taken() {
+    let mut gate = gate(&[]);
+    let domains = ["localhost".to_owned()];
+    gate.reload(Instant::now(), &domains, &Sip { digest: vec![Algorithm::Md5], ..sip(&[]) });
+    let invite = request("INVITE", "");
+    let challenge = call(&mut gate, Some(&alice()), &invite);
+    let Admission::Challenge(reply) = &challenge else { panic!("no challenge: {challenge:?}") };
+    assert!(reply.headers.len() == 1 && reply.headers[0].1.contains("MD5"), "{reply:?}");
+    let proved = answered(&invite, challenge, &mut ClientAuth::new("alice", SECRET));
+    gate.reload(Instant::now(), &domains, &Sip { digest: vec![Algorithm::Sha256], ..sip(&[]) });
+    let again = call(&mut gate, Some(&alice()), &proved);
+    let Admission::Challenge(reply) = &again else { panic!("MD5 is taken: {again:?}") };
+    assert!(reply.headers.len() == 1 && reply.headers[0].1.contains("SHA-256"), "{reply:?}");
+    let proved = answered(&invite, again, &mut ClientAuth::new("alice", SECRET));
+    assert_eq!(status(&call(&mut gate, Some(&alice()), &proved)), 200);
 }
 
 // SER-05
