@@ -92,7 +92,7 @@ impl Desk {
     }
 
     fn register(&mut self, flow: &Flow, request: &Request) -> Reply {
-        let Ok(to) = request.to() else { return Reply::new(400) };
+        let Ok(to) = request.headers.to() else { return Reply::new(400) };
         let Some(aor) = self.aor_of(&to.uri) else {
             return Reply::new(404).reason("Domain not served here");
         };
@@ -147,7 +147,7 @@ impl Desk {
             return Err(Reply::new(415).header(HeaderName::Accept, "application/sdp"));
         }
         let request_uri = app_uri(&request.uri).ok_or_else(|| Reply::new(416))?;
-        let from = request.from().map_err(|_| Reply::new(400))?;
+        let from = request.headers.from().map_err(|_| Reply::new(400))?;
         let from_uri = app_uri(&from.uri).ok_or_else(|| Reply::new(400).reason("Unreadable From"))?;
         let claimed = self.aor_of(&from.uri);
         let now = SystemTime::now();
@@ -168,7 +168,8 @@ impl Desk {
             return Err(Reply::new(403).reason("Relaying is for accounts"));
         }
         let mailbox = self.mailbox(&request, callee.as_ref(), trusted);
-        let to = request.to().ok().and_then(|to| app_uri(&to.uri)).unwrap_or_else(|| request_uri.clone());
+        let to =
+            request.headers.to().ok().and_then(|to| app_uri(&to.uri)).unwrap_or_else(|| request_uri.clone());
         let info = CallInfo {
             id: CallId(format!("{:016x}", rand::random::<u64>()).into()),
             request_uri,

@@ -118,8 +118,8 @@ fn apply(
 /// RFC 3261 section 10.3 step 7: a REGISTER that was overtaken by a later one of its Call-ID changes nothing.
 fn refuse_older(old: &Binding, request: &Request) -> Result<(), Reply> {
     let bad = |_| Reply::new(400);
-    let call_id = request.call_id().map_err(bad)?;
-    let cseq = request.cseq().map_err(bad)?;
+    let call_id = request.headers.call_id().map_err(bad)?;
+    let cseq = request.headers.cseq().map_err(bad)?;
     if old.call_id == call_id.0.as_str() && cseq.number <= old.cseq {
         return Err(Reply::new(500).reason("CSeq is not higher than before"));
     }
@@ -136,8 +136,8 @@ fn bound(request: &Request, flow: &Flow, uri: &Uri, q: u16, expires: SystemTime)
         contact: uri,
         flow: flow.clone(),
         path: path.iter().map(ToString::to_string).collect(),
-        call_id: request.call_id().map_err(bad)?.0.to_string(),
-        cseq: request.cseq().map_err(bad)?.number,
+        call_id: request.headers.call_id().map_err(bad)?.0.to_string(),
+        cseq: request.headers.cseq().map_err(bad)?.number,
         user_agent: agent.map(|agent| agent.to_string()).unwrap_or_default(),
         q: f32::from(q) / 1000.0,
         expires,

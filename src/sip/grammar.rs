@@ -1,19 +1,26 @@
 //! The characters and small pieces of RFC 3261 §25 that URIs and headers share.
 
+mod class;
+mod scan;
+
+pub(crate) use class::{
+    DIGIT, HOST, PASSWORD, SCHEME, TOKEN, URI_HEADER, URI_PARAM, USER, VALUE, VISIBLE, WORDS, all, is, run,
+};
+pub(crate) use scan::Scan;
+
 /// token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~").
-pub(crate) const fn is_token_char(b: u8) -> bool {
-    b.is_ascii_alphanumeric()
-        || matches!(b, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~')
+pub(crate) fn is_token_char(b: u8) -> bool {
+    is(b, TOKEN)
 }
 
 /// What stands unquoted in a parameter's value: a token, or a host with brackets and colons.
-pub(crate) const fn is_param_char(b: u8) -> bool {
-    is_token_char(b) || matches!(b, b'[' | b']' | b':' | b'/' | b'$' | b'&')
+pub(crate) fn is_param_char(b: u8) -> bool {
+    is(b, TOKEN) || matches!(b, b'[' | b']' | b':' | b'/' | b'$' | b'&')
 }
 
 /// Whether `text` is a token of at least one character.
 pub(crate) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(is_token_char)
+    !text.is_empty() && all(text, TOKEN)
 }
 
 /// Splits at `separator` outside of quoted strings and angle brackets. Empty text yields one empty part.
@@ -124,10 +131,13 @@ pub(crate) fn quote(text: &str) -> String {
 
 /// A decimal number of digits only, at most `u32::MAX`.
 pub(crate) fn number(text: &str) -> Option<u32> {
-    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
+    if text.is_empty() {
         return None;
     }
-    text.parse().ok()
+    text.bytes().try_fold(0u32, |number, b| {
+        let digit = b.is_ascii_digit().then(|| u32::from(b - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    })
 }
 
 /// A port: digits only, at most 65535.
@@ -138,36 +148,10 @@ pub(crate) fn port(text: &str) -> Option<u16> {
 /// Checks `name[=value]` parameters separated by semicolons: names are tokens, values are tokens, hosts or quoted
 /// strings. Returns what is wrong.
 pub(crate) fn check_params(text: &str) -> Result<(), &'static str> {
-    for part in split_unquoted(text, b';') {
-        let (name, value) = match part.split_once('=') {
-            Some((name, value)) => (name.trim(), Some(value.trim())),
-            None => (part.trim(), None),
-        };
-        if !is_token(name) {
-            return Err("parameter name is not a token");
-        }
-        match value {
-            Some(v) if v.starts_with('"') => match quoted_len(v) {
-                Some(len) if len == v.len() => {}
-                _ => return Err("unbalanced quote in a parameter"),
-            },
-            Some(v) if v.is_empty() || !v.bytes().all(is_generic_value_char) => {
-                return Err("parameter value is neither token, host nor quoted string");
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    Scan::new(text).all_params()
 }
 
-/// Lenient value characters: deployed peers put `=`, `@`, `{` and the like unquoted into parameter values.
-const fn is_generic_value_char(b: u8) -> bool {
-    !matches!(b, b'"' | b',' | b';' | b'<' | b'>' | b' ' | b'\t' | 0..=31 | 127)
-}
-
-/// The position of the `<` that opens a name-addr: the first one outside of a quoted string. `Err` when a quoted
-/// string never closes.
-pub(crate) fn find_open_angle(text: &str) -> Result<Option<usize>, &'static str> {
-    let skip = if text.starts_with('"') { quoted_len(text).ok_or("quote is not closed")? } else { 0 };
-    Ok(text.bytes().skip(skip).position(|b| b == b'<').map(|at| at + skip))
+/// The text without one pair of surrounding square brackets.
+pub(crate) fn strip_brackets(text: &str) -> &str {
+    text.strip_prefix('[').and_then(|t| t.strip_suffix(']')).unwrap_or(text)
 }

@@ -55,7 +55,7 @@ pub use header::{Header, HeaderError, HeaderName};
 pub use message::{Headers, Message, Method, Request, Response, StatusCode};
 pub use params::Params;
 pub use parse::Malformed;
-pub use text::Text;
+pub use text::{Part, Text};
 pub use uri::{Host, Uri};
 
 #[cfg(test)]

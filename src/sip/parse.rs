@@ -4,9 +4,11 @@ use bytes::Bytes;
 
 use crate::grammar;
 use crate::header::{self, Header, HeaderName};
-use crate::message::{Field, Headers, Message, Method, Request, Response, StatusCode};
-use crate::text::Text;
+use crate::message::{Headers, Message, Method, Request, Response, Span, StatusCode};
+use crate::text::{Part, Text};
 use crate::uri::Uri;
+
+mod accept;
 
 /// Room for the header fields of most messages, so that the list is allocated once.
 const USUAL_FIELDS: usize = 24;
@@ -52,16 +54,17 @@ pub(crate) fn message(datagram: Bytes) -> Result<Message, Malformed> {
     // Keepalives before the start line belong to no message (RFC 3261 §7.5).
     let leading = datagram.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
     let datagram = datagram.slice(leading..);
-    let mut lines = Lines { datagram: &datagram, at: 0 };
+    let mut lines = Lines { datagram: &datagram, at: 0, returns: 0 };
     let Some(first) = lines.next_line() else { return Err(silent("no start line")) };
-    let start = start_line(&datagram.slice_ref(first));
-    let (headers, fault) = fields(&mut lines);
+    let (mut headers, fault) = fields(&mut lines);
+    headers.note_head(lines.at);
+    let start = start_line(&headers.text_at(Span::received(first.start, first.end)));
     let body = datagram.slice(lines.at..);
     match start {
         Start::Unreadable(what) => Err(silent(what)),
         Start::Response { status, reason } => {
-            let checked = fault.map_or(Ok(()), Err).and_then(|()| check_response(&headers));
-            match checked.and_then(|()| cut_body(&headers, body)) {
+            let checked = fault.map_or(Ok(()), Err).and_then(|()| accept::response(&mut headers));
+            match checked.and_then(|length| cut_body(length, body)) {
                 Ok(body) => Ok(Message::Response(Response { status, reason, headers, body })),
                 Err((_, what)) => Err(silent(what)),
             }
@@ -71,8 +74,8 @@ pub(crate) fn message(datagram: Bytes) -> Result<Message, Malformed> {
             let read = uri.and_then(|uri| {
                 let method = method.ok_or(bad("method is not a token"))?;
                 fault.map_or(Ok(()), Err)?;
-                check_request(&method, &headers)?;
-                Ok((method, uri, cut_body(&headers, body)?))
+                let length = accept::request(&method, &mut headers)?;
+                Ok((method, uri, cut_body(length, body)?))
             });
             match read {
                 Ok((method, uri, body)) => Ok(Message::Request(Request { method, uri, headers, body })),
@@ -89,27 +92,41 @@ const fn silent(what: &'static str) -> Malformed {
     Malformed { status: StatusCode::BAD_REQUEST, what, reply: None }
 }
 
+/// One line without its end, by its place in the datagram.
+#[derive(Clone, Copy)]
+struct Line {
+    start: usize,
+    end: usize,
+}
+
 /// The lines up to the empty one, which end with CRLF or LF.
 struct Lines<'a> {
     datagram: &'a Bytes,
     at: usize,
+    /// How many carriage returns ended a line.
+    returns: usize,
 }
 
 impl<'a> Lines<'a> {
-    /// The next line without its end; `None` at the end of the datagram.
-    fn next_line(&mut self) -> Option<&'a [u8]> {
-        let rest = self.datagram.get(self.at..).filter(|rest| !rest.is_empty())?;
-        let line = match memchr::memchr(b'\n', rest) {
-            Some(end) => {
-                self.at += end + 1;
-                rest.get(..end)?
+    /// The next line; `None` at the end of the datagram.
+    fn next_line(&mut self) -> Option<Line> {
+        let start = self.at;
+        let rest = self.datagram.get(start..).filter(|rest| !rest.is_empty())?;
+        let len = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+        self.at = (start + len + 1).min(self.datagram.len());
+        let line = rest.get(..len)?;
+        let line = match line.strip_suffix(b"\r") {
+            Some(line) => {
+                self.returns += 1;
+                line
             }
-            None => {
-                self.at = self.datagram.len();
-                rest
-            }
+            None => line,
         };
-        Some(line.strip_suffix(b"\r").unwrap_or(line))
+        Some(Line { start, end: start + line.len() })
+    }
+
+    fn text(&self, line: Line) -> &'a [u8] {
+        self.datagram.get(line.start..line.end).unwrap_or_default()
     }
 
     /// Whether the next line continues the current one.
@@ -118,27 +135,27 @@ impl<'a> Lines<'a> {
     }
 }
 
-fn start_line(line: &Bytes) -> Start {
-    if line.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/")) {
+fn start_line(line: &Text) -> Start {
+    if line.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/")) {
         return status_line(line).unwrap_or_else(Start::Unreadable);
     }
-    let line = Text::from_lossy(line.clone());
     let Some((method, rest)) = line.split_once(' ') else {
         return Start::Unreadable("start line is neither request nor status line");
     };
     // What has no version at its end may be anything: it is not SIP, and it is not answered.
     let Some(version_at) = rest.bytes().rposition(|b| b != b' ').and_then(|end| {
-        let version_at = rest.get(..=end)?.rfind(' ')? + 1;
+        let version_at = memchr::memrchr(b' ', rest.get(..=end)?.as_bytes())? + 1;
         rest.get(version_at..=end)?.get(..4)?.eq_ignore_ascii_case("SIP/").then_some(version_at)
     }) else {
         return Start::Unreadable("request line without SIP version");
     };
     let (uri, version) = rest.split_at(version_at);
-    Start::Request { method: Method::parse(&line.slice(method)), uri: request_uri(&line, uri, version) }
+    let line = Part::whole(line);
+    Start::Request { method: Method::read(line.part(method)), uri: request_uri(line, uri, version) }
 }
 
 /// `uri` ends with the space in front of `version` (RFC 3261 §7.1).
-fn request_uri(line: &Text, uri: &str, version: &str) -> Result<Uri, Fault> {
+fn request_uri(line: Part<'_>, uri: &str, version: &str) -> Result<Uri, Fault> {
     if !version.trim_end().eq_ignore_ascii_case("SIP/2.0") {
         return Err((StatusCode::VERSION_NOT_SUPPORTED, "version other than SIP/2.0"));
     }
@@ -149,54 +166,62 @@ fn request_uri(line: &Text, uri: &str, version: &str) -> Result<Uri, Fault> {
     if uri.is_empty() || uri.contains([' ', '\t']) {
         return Err(bad("request line with spaces that separate nothing"));
     }
-    let uri = Uri::parse(&line.slice(uri)).map_err(bad)?;
+    let uri = Uri::read(line.part(uri)).map_err(bad)?;
     match &uri {
         Uri::Sip(sip) if sip.headers.is_some() => Err(bad("request URI with headers")),
         _ => Ok(uri),
     }
 }
 
-fn status_line(line: &Bytes) -> Result<Start, &'static str> {
+fn status_line(line: &Text) -> Result<Start, &'static str> {
     let rest = line.get(4..).unwrap_or_default();
-    let rest = rest.strip_prefix(b"2.0 ").ok_or("version other than SIP/2.0")?;
+    let rest = rest.strip_prefix("2.0 ").ok_or("version other than SIP/2.0")?;
     let (code, reason) = rest.split_at_checked(3).ok_or("status line without status")?;
-    let code = std::str::from_utf8(code).ok().and_then(grammar::port);
-    let code = code.filter(|code| (100..700).contains(code)).ok_or("status is not 100 to 699")?;
-    let reason = match reason {
+    let code =
+        grammar::port(code).filter(|code| (100..700).contains(code)).ok_or("status is not 100 to 699")?;
+    let reason = match reason.strip_prefix(' ') {
+        Some(reason) => reason,
         // The space is mandatory even before an empty phrase, but is left out by some.
-        [] => b"",
-        [b' ', reason @ ..] => reason,
-        _ => return Err("status is not of three digits"),
+        None if reason.is_empty() => "",
+        None => return Err("status is not of three digits"),
     };
-    let reason = Text::from_lossy(line.slice_ref(reason));
-    Ok(Start::Response { status: StatusCode(code), reason })
+    Ok(Start::Response { status: StatusCode(code), reason: line.slice(reason) })
 }
 
 /// All header fields. Malformed lines are left out and the first of them is told, so that the rest can still serve
 /// to answer.
 fn fields(lines: &mut Lines<'_>) -> (Headers, Option<Fault>) {
-    let mut headers = Headers::with_capacity(USUAL_FIELDS);
+    let mut headers = Headers::of_datagram(lines.datagram.clone(), USUAL_FIELDS);
     let mut fault = None;
     while let Some(line) = lines.next_line() {
-        if line.is_empty() {
+        if line.start == line.end {
+            let head = lines.datagram.get(..lines.at).unwrap_or_default();
+            if memchr::memchr_iter(b'\r', head).count() != lines.returns && headers.remove_broken() {
+                fault.get_or_insert(bad("header field with a bare carriage return"));
+            }
             return (headers, fault);
         }
-        let folded = lines.continues();
-        let field = field(lines.datagram, line);
-        let continued = folded.then(|| unfold(line, lines));
-        match (field, continued) {
-            (Ok(_), _) if headers.len() >= MAX_FIELDS => {
+        let text = lines.text(line);
+        let folded = lines.continues().then(|| unfold(line, lines));
+        match name(text) {
+            Ok(_) if headers.len() >= MAX_FIELDS => {
                 fault.get_or_insert((StatusCode::MESSAGE_TOO_LARGE, "too many header fields"));
             }
-            (Ok(field), None) => headers.push_parsed(field),
-            (Ok(field), Some(line)) => {
-                let at = line.iter().position(|b| *b == b':').map_or(line.len(), |at| at + 1);
-                headers.push_parsed(Field {
-                    name: field.name,
-                    value: trimmed(&line, line.get(at..).unwrap_or_default()),
-                });
+            Ok((number, colon)) => {
+                let value = match &folded {
+                    Some(whole) => headers.append(whole.get(colon + 1..).unwrap_or_default().trim_ascii()),
+                    None => value(lines.datagram, line, colon),
+                };
+                match number {
+                    Some(number) => headers.push_received(number, value),
+                    None => {
+                        let name = text.get(..colon).unwrap_or_default().trim_ascii_end();
+                        let name = Text::from_lossy(lines.datagram.slice_ref(name));
+                        headers.push_entry(HeaderName::Other(name), value);
+                    }
+                }
             }
-            (Err(what), _) => {
+            Err(what) => {
                 fault.get_or_insert(bad(what));
             }
         }
@@ -205,93 +230,49 @@ fn fields(lines: &mut Lines<'_>) -> (Headers, Option<Fault>) {
     (headers, fault.or(Some(bad("no empty line behind the headers"))))
 }
 
+/// The number of the name that a line begins with, if it has one, and where the colon behind it is.
+fn name(line: &[u8]) -> Result<(Option<u8>, usize), &'static str> {
+    let colon = line.iter().position(|b| *b == b':').ok_or("header field without colon")?;
+    let name = line.get(..colon).unwrap_or_default().trim_ascii_end();
+    match HeaderName::find(name) {
+        None if name.is_empty() || !name.iter().all(|b| grammar::is_token_char(*b)) => {
+            Err("header field whose name is not a token")
+        }
+        number => Ok((number, colon)),
+    }
+}
+
+/// Where the value behind the colon lies, without the space around it.
+fn value(datagram: &[u8], line: Line, colon: usize) -> Span {
+    let value = datagram.get(line.start + colon + 1..line.end).unwrap_or_default();
+    let start = line.end - value.trim_ascii_start().len();
+    let end = line.start + colon + 1 + value.trim_ascii_end().len();
+    Span::received(start, end.max(start))
+}
+
 /// A line with its continuations, each line break and the space around it made one space (RFC 3261 §7.3.1).
-fn unfold(first: &[u8], lines: &mut Lines<'_>) -> Bytes {
-    let mut whole = first.trim_ascii_end().to_vec();
+fn unfold(first: Line, lines: &mut Lines<'_>) -> Vec<u8> {
+    let mut whole = lines.text(first).trim_ascii_end().to_vec();
     while lines.continues() {
         let Some(line) = lines.next_line() else { break };
         whole.push(b' ');
-        whole.extend_from_slice(line.trim_ascii());
+        whole.extend_from_slice(lines.text(line).trim_ascii());
     }
-    Bytes::from(whole)
-}
-
-fn field(datagram: &Bytes, line: &[u8]) -> Result<Field, &'static str> {
-    let colon = memchr::memchr(b':', line).ok_or("header field without colon")?;
-    let (name, value) = line.split_at(colon);
-    let name = name.trim_ascii_end();
-    let value = value.get(1..).unwrap_or_default();
-    let name = match HeaderName::known(name) {
-        Some(name) => name,
-        None if !name.is_empty() && name.iter().all(|b| grammar::is_token_char(*b)) => {
-            HeaderName::Other(Text::from_lossy(datagram.slice_ref(name)))
-        }
-        None => return Err("header field whose name is not a token"),
-    };
-    if value.contains(&b'\r') {
-        return Err("header field with a bare carriage return");
-    }
-    Ok(Field { name, value: trimmed(datagram, value) })
-}
-
-/// `value`, a part of `whole`, without surrounding space.
-fn trimmed(whole: &Bytes, value: &[u8]) -> Bytes {
-    whole.slice_ref(value.trim_ascii())
+    whole
 }
 
 /// The body that Content-Length tells, or all that is there (RFC 3261 §18.3).
-fn cut_body(headers: &Headers, body: Bytes) -> Result<Bytes, Fault> {
-    match headers.optional::<header::ContentLength>() {
-        Ok(None) => Ok(body),
-        Ok(Some(length)) => {
+fn cut_body(length: Option<header::ContentLength>, body: Bytes) -> Result<Bytes, Fault> {
+    match length {
+        None => Ok(body),
+        Some(length) => {
             let length = usize::try_from(length.0).unwrap_or(usize::MAX);
             if length > body.len() {
                 return Err(bad("body shorter than Content-Length"));
             }
             Ok(body.slice(..length))
         }
-        Err(_) => Err(bad("Content-Length is not a number, or two differ")),
     }
-}
-
-/// Every list of addresses has to be readable; how many there are is the peer's choice, so nothing is kept.
-fn check_each<T: Header>(headers: &Headers, what: &'static str) -> Result<(), Fault> {
-    match headers.elements::<T>().all(|element| T::parse(&element).is_ok()) {
-        true => Ok(()),
-        false => Err(bad(what)),
-    }
-}
-
-fn check_response(headers: &Headers) -> Result<(), Fault> {
-    mandatory(headers)?;
-    headers.typed::<header::CSeq>().map_err(|_| bad("CSeq missing or malformed"))?;
-    Ok(())
-}
-
-fn mandatory(headers: &Headers) -> Result<(), Fault> {
-    if !headers.has(&HeaderName::Via) {
-        return Err(bad("Via missing"));
-    }
-    check_each::<header::Via>(headers, "Via malformed")?;
-    headers.typed::<header::From>().map_err(|_| bad("From missing or malformed"))?;
-    headers.typed::<header::To>().map_err(|_| bad("To missing or malformed"))?;
-    headers.typed::<header::CallId>().map_err(|_| bad("Call-ID missing or malformed"))?;
-    check_each::<header::Contact>(headers, "Contact malformed")?;
-    check_each::<header::RecordRoute>(headers, "Record-Route malformed")
-}
-
-fn check_request(method: &Method, headers: &Headers) -> Result<(), Fault> {
-    mandatory(headers)?;
-    let cseq = headers.typed::<header::CSeq>().map_err(|_| bad("CSeq missing or malformed"))?;
-    if cseq.method != *method {
-        return Err(bad("CSeq names another method"));
-    }
-    // Max-Forwards is mandatory since RFC 3261; what came before it is still understood without (§16.3).
-    headers.optional::<header::MaxForwards>().map_err(|_| bad("Max-Forwards malformed"))?;
-    headers.optional::<header::ContentType>().map_err(|_| bad("Content-Type malformed"))?;
-    headers.optional::<header::Expires>().map_err(|_| bad("Expires malformed"))?;
-    headers.optional::<header::Date>().map_err(|_| bad("Date malformed"))?;
-    check_each::<header::Route>(headers, "Route malformed")
 }
 
 /// The response to a malformed request, from as much of it as could be read.
@@ -305,9 +286,9 @@ fn reply(status: StatusCode, what: &'static str, headers: &Headers) -> Option<Re
         // Two of them would make the response malformed too.
         let copied =
             matches!(field.name, HeaderName::From | HeaderName::To | HeaderName::CallId | HeaderName::CSeq)
-                && !response.headers.has(&field.name);
+                && !response.headers.has(field.name);
         if copied {
-            response.headers.push(field.name.clone(), field.value.clone());
+            response.headers.push_field(field);
         }
     }
     Some(response)
@@ -317,9 +298,12 @@ fn reply(status: StatusCode, what: &'static str, headers: &Headers) -> Option<Re
 /// request.
 fn push_vias(to: &mut Headers, from: &Headers) -> Option<()> {
     for (at, via) in from.elements::<header::Via>().enumerate() {
-        let bare = || via.split(';').next().unwrap_or_default().trim();
-        match header::Via::parse(&via).or_else(|_| header::Via::parse(&via.slice(bare()))) {
-            Ok(via) => to.push_typed(&via),
+        let bare = || {
+            let text = from.text_at(via);
+            header::Via::parse(&text.slice(text.split(';').next().unwrap_or_default().trim()))
+        };
+        match from.read_at(via).or_else(|_| bare()) {
+            Ok::<header::Via, _>(via) => to.push_typed(&via),
             Err(_) if at == 0 => return None,
             Err(_) => {}
         }

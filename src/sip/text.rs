@@ -27,6 +27,11 @@ impl Text {
             .map_or_else(|_| Self::from(String::from_utf8_lossy(&bytes).into_owned()), Self)
     }
 
+    /// The text of `bytes`, if they are UTF-8.
+    pub(crate) fn from_utf8(bytes: Bytes) -> Option<Self> {
+        ByteString::try_from(bytes).ok().map(Self)
+    }
+
     /// The text as a string slice.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -52,6 +57,43 @@ impl Text {
     }
 }
 
+/// A piece of a text: looked at where it is, and cut out only when it is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    source: &'a Text,
+    text: &'a str,
+}
+
+impl<'a> Part<'a> {
+    /// All of it.
+    pub fn whole(source: &'a Text) -> Self {
+        Self { source, text: source }
+    }
+
+    /// A piece of this piece.
+    #[must_use]
+    pub fn part(self, text: &'a str) -> Self {
+        Self { text, ..self }
+    }
+
+    /// A piece that is kept, sharing the buffer.
+    pub fn slice(self, part: &str) -> Text {
+        self.source.slice(part)
+    }
+
+    /// All of it, kept.
+    pub fn to_text(self) -> Text {
+        self.source.slice(self.text)
+    }
+}
+
+impl Deref for Part<'_> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        self.text
+    }
+}
+
 impl Deref for Text {
     type Target = str;
     fn deref(&self) -> &str {
@@ -62,6 +104,12 @@ impl Deref for Text {
 impl AsRef<str> for Text {
     fn as_ref(&self) -> &str {
         self.as_str()
+    }
+}
+
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
     }
 }
 

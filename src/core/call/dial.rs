@@ -30,8 +30,8 @@ use crate::{
 
 /// The INVITE that carries a caller's on to a contact: same From and To, one hop less to go.
 pub(super) fn onward(request: &Request) -> impl Fn(&Target, Bytes) -> Invite {
-    let from = request.from().map(|from| from.0).ok();
-    let to = request.to().map(|to| to.0).ok();
+    let from = request.headers.from().map(|from| from.0.clone()).ok();
+    let to = request.headers.to().map(|to| to.0.clone()).ok();
     let left = request.headers.optional::<MaxForwards>().ok().flatten().map_or(70, |hops| hops.0);
     move |target, body| {
         let own = NameAddr::new(target.uri.clone());

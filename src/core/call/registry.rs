@@ -142,7 +142,7 @@ pub(crate) struct Entry {
 impl Entry {
     /// A call that came in.
     pub(crate) fn new(seat: Seat, info: Arc<CallInfo>, flow: &Flow, request: &Request) -> Self {
-        let call_id = request.call_id().map(|id| id.0.to_string()).unwrap_or_default();
+        let call_id = request.headers.call_id().map(|id| id.0.to_string()).unwrap_or_default();
         Self::insert(seat, info, call_id, flow.remote.to_string())
     }
 

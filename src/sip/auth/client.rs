@@ -116,8 +116,8 @@ impl Answered {
 
 /// The Digest challenges of a response; malformed ones and other schemes are passed over.
 fn challenges(response: &Response, proxy: bool) -> Vec<Challenge> {
-    let read = |value: &bytes::Bytes| {
-        let value = Text::from_lossy(value.clone());
+    let read = |value: &[u8]| {
+        let value = Text::from(String::from_utf8_lossy(value).as_ref());
         if proxy {
             ProxyAuthenticate::parse(&value).ok().and_then(|h| h.digest().cloned())
         } else {
@@ -129,8 +129,10 @@ fn challenges(response: &Response, proxy: bool) -> Vec<Challenge> {
 }
 
 fn sent_credentials(request: &Request, proxy: bool) -> Vec<Credentials> {
-    let read = |value: &bytes::Bytes| {
-        Authorization::parse(&Text::from_lossy(value.clone())).ok().and_then(|h| h.digest().cloned())
+    let read = |value: &[u8]| {
+        Authorization::parse(&Text::from(String::from_utf8_lossy(value).as_ref()))
+            .ok()
+            .and_then(|h| h.digest().cloned())
     };
     let name = if proxy { HeaderName::ProxyAuthorization } else { HeaderName::Authorization };
     request.headers.all(&name).filter_map(read).collect()

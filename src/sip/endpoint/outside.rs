@@ -67,7 +67,7 @@ impl Endpoint {
         {
             outside.tries += 1;
             outside.auth.authorize(&mut request, &format!("{:016x}", self.layer.random()));
-            let seq = request.cseq().map_or(1, |cseq| cseq.number.saturating_add(1));
+            let seq = request.headers.cseq().map_or(1, |cseq| cseq.number.saturating_add(1));
             request.headers.set(HeaderName::CSeq, format!("{seq} {}", request.method));
             self.layer.send(now, &reaction.flow, *request, Owner::Application(id), true);
             return;

@@ -42,7 +42,7 @@ impl Endpoint {
             Err(malformed) => {
                 tracing::debug!(status = malformed.status.code(), "malformed message");
                 if let Some(mut reply) = malformed.reply()
-                    && let Ok(mut via) = reply.top_via()
+                    && let Ok(mut via) = reply.headers.typed::<Via>()
                 {
                     let (back, _) = note_source(&mut via, flow);
                     reply.headers.set_first(&via);
@@ -53,7 +53,8 @@ impl Endpoint {
     }
 
     fn receive_request(&mut self, now: Instant, flow: &Flow, mut request: Request) {
-        let (Ok(mut via), Ok(cseq)) = (request.top_via(), request.cseq()) else { return };
+        let (Ok(via), Ok(cseq)) = (request.headers.top_via(), request.headers.cseq()) else { return };
+        let (mut via, seq) = (via.into_owned(), cseq.number);
         let key_method = match request.method {
             Method::Ack | Method::Cancel => Method::Invite,
             ref other => other.clone(),
@@ -62,7 +63,7 @@ impl Endpoint {
         let known = self.layer.find_server(key);
         let (back, nat) = note_source(&mut via, flow);
         request.headers.set_first(&via);
-        let inbound = Inbound { request, flow, back, nat, key, seq: cseq.number };
+        let inbound = Inbound { request, flow, back, nat, key, seq };
         match (&inbound.request.method, known) {
             (Method::Ack, Some(id)) if self.layer.acknowledged(now, id) => {}
             (Method::Ack, _) => self.receive_ack(now, &inbound.request),
@@ -96,7 +97,7 @@ impl Endpoint {
         if !self.is_acceptable(inbound) {
             return;
         }
-        let to = inbound.request.to().ok();
+        let to = inbound.request.headers.to().ok();
         if to.as_ref().is_some_and(|to| to.tag().is_some()) {
             return self.receive_inside(now, inbound);
         }
@@ -140,8 +141,8 @@ impl Endpoint {
 
     /// The leg that a request with a To tag belongs to, and the tag of its sender.
     fn find_dialog(&self, request: &Request) -> Option<(LegId, Text)> {
-        let to = request.to().ok()?;
-        let from = request.from().ok()?;
+        let to = request.headers.to().ok()?;
+        let from = request.headers.from().ok()?;
         let id = *self.tags.get(&u64::from_str_radix(to.tag()?, 16).ok()?)?;
         let remote_tag = from.tag().unwrap_or_default();
         let call_id = request.headers.text(&HeaderName::CallId)?;

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use super::{Arity, Header, HeaderError, HeaderName};
-use crate::grammar;
+use crate::grammar::{self, Scan};
+use crate::message::Kept;
 use crate::params::Params;
-use crate::text::Text;
+use crate::text::{Part, Text};
 use crate::uri::Uri;
 
 /// A URI with an optional display name, and the parameters behind it (RFC 3261 §20.10).
@@ -42,59 +43,43 @@ impl NameAddr {
     /// Reads `name-addr` or `addr-spec` with parameters. In an `addr-spec`, what stands behind a semicolon belongs
     /// to the header, and commas and question marks are not allowed (RFC 3261 §20).
     pub fn parse(value: &Text) -> Result<Self, &'static str> {
-        let text = value.trim();
-        let Some(open) = grammar::find_open_angle(text)? else {
-            let (uri, params) = text.split_once(';').map_or((text, None), |(a, b)| (a, Some(b)));
-            if uri.contains(['?', ',']) {
-                return Err("URI with a comma or question mark outside of angle brackets");
-            }
-            let uri = Uri::parse(&value.slice(uri.trim()))?;
-            return Ok(Self { name: None, uri, params: parse_params(value, params)? });
-        };
-        let (name, rest) = text.split_at(open);
-        let (uri, rest) =
-            rest.get(1..).and_then(|r| r.split_once('>')).ok_or("angle bracket is not closed")?;
-        let uri = Uri::parse(&value.slice(uri))?;
-        let params = match rest.trim_start() {
+        Self::read(Part::whole(value))
+    }
+
+    pub(crate) fn read(value: Part<'_>) -> Result<Self, &'static str> {
+        let mut scan = Scan::new(&value);
+        let name = scan.skip_space().display_name()?;
+        if !scan.eat(b'<') {
+            return Self::read_bare(value);
+        }
+        let uri = scan.until(b'>').ok_or("angle bracket is not closed")?;
+        let uri = Uri::read(value.part(uri))?;
+        let params = scan.params(value)?;
+        let name = match name {
             "" => None,
-            rest => Some(rest.strip_prefix(';').ok_or("text behind the closing angle bracket")?),
+            name if !name.starts_with('"') => Some(value.slice(name)),
+            name => Some(match grammar::strip_quotes(name) {
+                bare if bare.contains('\\') => Text::from(grammar::unescape(bare)),
+                bare => value.slice(bare),
+            }),
         };
-        Ok(Self { name: parse_name(value, name.trim())?, uri, params: parse_params(value, params)? })
+        Ok(Self { name, uri, params })
+    }
+
+    /// Without angle brackets.
+    fn read_bare(value: Part<'_>) -> Result<Self, &'static str> {
+        let mut scan = Scan::new(&value);
+        let uri = scan.skip_space().before(b';').trim_ascii_end();
+        if uri.contains(['?', ',']) {
+            return Err("URI with a comma or question mark outside of angle brackets");
+        }
+        let uri = Uri::read(value.part(uri))?;
+        Ok(Self { name: None, uri, params: scan.params(value)? })
     }
 
     /// The tag parameter.
     pub fn tag(&self) -> Option<&str> {
         self.params.get("tag")
-    }
-}
-
-fn parse_params(value: &Text, params: Option<&str>) -> Result<Params, &'static str> {
-    match params {
-        Some(params) => {
-            grammar::check_params(params)?;
-            Ok(Params::from_checked(value.slice(params.trim())))
-        }
-        None => Ok(Params::new()),
-    }
-}
-
-/// A display name: a quoted string, or tokens (and, as deployed phones send them, letters beyond ASCII).
-fn parse_name(value: &Text, name: &str) -> Result<Option<Text>, &'static str> {
-    if name.is_empty() {
-        return Ok(None);
-    }
-    if name.starts_with('"') {
-        if grammar::quoted_len(name) != Some(name.len()) {
-            return Err("display name is not one quoted string");
-        }
-        let bare = grammar::strip_quotes(name);
-        let bare = if bare.contains('\\') { Text::from(grammar::unescape(bare)) } else { value.slice(bare) };
-        return Ok(Some(bare));
-    }
-    if name.bytes().all(|b| grammar::is_token_char(b) || b == b' ' || b == b'\t' || b >= 0x80) {
-        Ok(Some(value.slice(name)))
-    } else {
-        Err("unquoted display name is not made of tokens")
     }
 }
 
@@ -108,7 +93,7 @@ impl fmt::Display for NameAddr {
 }
 
 macro_rules! address_header {
-    ($(#[$doc:meta])* $name:ident $arity:ident) => {
+    ($(#[$doc:meta])* $name:ident $arity:ident $($kept:ident)?) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub struct $name(pub NameAddr);
@@ -117,9 +102,13 @@ macro_rules! address_header {
             const NAME: HeaderName = HeaderName::$name;
             const ARITY: Arity = Arity::$arity;
 
-            fn parse(value: &Text) -> Result<Self, HeaderError> {
-                NameAddr::parse(value).map(Self).map_err(|what| HeaderError::malformed(Self::NAME, what))
+            fn read(value: Part<'_>) -> Result<Self, HeaderError> {
+                NameAddr::read(value).map(Self).map_err(|what| HeaderError::malformed(Self::NAME, what))
             }
+
+            $(fn kept(kept: &Kept) -> Option<Self> {
+                kept.$kept.clone()
+            })?
         }
 
         impl fmt::Display for $name {
@@ -158,11 +147,11 @@ macro_rules! address_header {
 
 address_header!(
     /// Who initiated the request (RFC 3261 §20.20).
-    From Single
+    From Single from
 );
 address_header!(
     /// Whom the request is for (RFC 3261 §20.39).
-    To Single
+    To Single to
 );
 address_header!(
     /// A proxy that a request is to pass (RFC 3261 §20.34).
@@ -268,11 +257,15 @@ impl Header for Contact {
     const NAME: HeaderName = HeaderName::Contact;
     const ARITY: Arity = Arity::List;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
         if value.trim() == "*" {
             return Ok(Self::All);
         }
-        NameAddr::parse(value).map(Self::Address).map_err(|what| HeaderError::malformed(Self::NAME, what))
+        NameAddr::read(value).map(Self::Address).map_err(|what| HeaderError::malformed(Self::NAME, what))
+    }
+
+    fn kept(kept: &Kept) -> Option<Self> {
+        kept.contact.clone()
     }
 }
 

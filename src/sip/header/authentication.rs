@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Arity, Header, HeaderError, HeaderName};
 use crate::auth::{Challenge, Credentials, Scheme};
-use crate::text::Text;
+use crate::text::Part;
 
 macro_rules! auth_header {
     ($(#[$doc:meta])* $name:ident($content:ty)) => {
@@ -26,8 +26,8 @@ macro_rules! auth_header {
             const NAME: HeaderName = HeaderName::$name;
             const ARITY: Arity = Arity::Repeated;
 
-            fn parse(value: &Text) -> Result<Self, HeaderError> {
-                Scheme::parse(value, <$content>::parse)
+            fn read(value: Part<'_>) -> Result<Self, HeaderError> {
+                Scheme::parse(&value.to_text(), <$content>::parse)
                     .map(Self)
                     .map_err(|what| HeaderError::malformed(Self::NAME, what))
             }

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::{Header, HeaderError, HeaderName};
-use crate::grammar;
+use crate::grammar::{self, Scan};
 use crate::params::Params;
-use crate::text::Text;
+use crate::text::{Part, Text};
 
 /// The type of the body (RFC 3261 §20.15).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -35,7 +35,7 @@ impl ContentType {
     }
 }
 
-fn params(value: &Text, text: Option<&str>, name: &HeaderName) -> Result<Params, HeaderError> {
+fn params(value: Part<'_>, text: Option<&str>, name: &HeaderName) -> Result<Params, HeaderError> {
     let Some(text) = text else { return Ok(Params::new()) };
     grammar::check_params(text).map_err(|what| HeaderError::malformed(name.clone(), what))?;
     Ok(Params::from_checked(value.slice(text.trim())))
@@ -44,14 +44,16 @@ fn params(value: &Text, text: Option<&str>, name: &HeaderName) -> Result<Params,
 impl Header for ContentType {
     const NAME: HeaderName = HeaderName::ContentType;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
-        let (media, rest) = value.split_once(';').map_or((&**value, None), |(a, b)| (a, Some(b)));
-        let (kind, subtype) = media
-            .split_once('/')
-            .map(|(kind, subtype)| (kind.trim(), subtype.trim()))
-            .filter(|(kind, subtype)| grammar::is_token(kind) && grammar::is_token(subtype))
-            .ok_or(HeaderError::malformed(Self::NAME, "is not type/subtype"))?;
-        let params = params(value, rest, &Self::NAME)?;
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
+        let malformed = |what| HeaderError::malformed(Self::NAME, what);
+        let mut scan = Scan::new(&value);
+        let kind = scan.skip_space().take(grammar::TOKEN);
+        let slash = scan.skip_space().eat(b'/');
+        let subtype = scan.skip_space().take(grammar::TOKEN);
+        if kind.is_empty() || !slash || subtype.is_empty() {
+            return Err(malformed("is not type/subtype"));
+        }
+        let params = scan.params(value).map_err(malformed)?;
         Ok(Self { kind: value.slice(kind), subtype: value.slice(subtype), params })
     }
 }
@@ -81,8 +83,8 @@ impl ContentDisposition {
 impl Header for ContentDisposition {
     const NAME: HeaderName = HeaderName::ContentDisposition;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
-        let (kind, rest) = value.split_once(';').map_or((&**value, None), |(a, b)| (a, Some(b)));
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
+        let (kind, rest) = value.split_once(';').map_or((&*value, None), |(a, b)| (a, Some(b)));
         if !grammar::is_token(kind.trim()) {
             return Err(HeaderError::malformed(Self::NAME, "is not a token"));
         }

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::{Header, HeaderError, HeaderName};
-use crate::grammar;
-use crate::message::Method;
-use crate::text::Text;
+use crate::grammar::{self, Scan};
+use crate::message::{Kept, Method};
+use crate::text::Part;
 
 /// Sequence number and method of a request (RFC 3261 §20.16).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,18 +19,22 @@ pub struct CSeq {
 impl Header for CSeq {
     const NAME: HeaderName = HeaderName::CSeq;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
-        let mut words = value.split_ascii_whitespace();
-        let number = words
-            .next()
-            .and_then(grammar::number)
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
+        let mut scan = Scan::new(&value);
+        let number = grammar::number(scan.skip_space().take(grammar::DIGIT))
             .filter(|n| *n < 1 << 31)
             .ok_or(HeaderError::malformed(Self::NAME, "has no number below 2^31"))?;
-        let method = words.next().and_then(|word| Method::parse(&value.slice(word)));
-        match (method, words.next()) {
-            (Some(method), None) => Ok(Self { number, method }),
+        let behind = scan.rest().len();
+        let method = scan.skip_space().take(grammar::TOKEN);
+        let apart = scan.rest().len() + method.len() < behind;
+        match Method::read(value.part(method)) {
+            Some(method) if apart && scan.skip_space().is_done() => Ok(Self { number, method }),
             _ => Err(HeaderError::malformed(Self::NAME, "has no method behind its number")),
         }
+    }
+
+    fn kept(kept: &Kept) -> Option<Self> {
+        kept.cseq.clone()
     }
 }
 

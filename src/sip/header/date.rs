@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Header, HeaderError, HeaderName};
-use crate::text::Text;
+use crate::text::Part;
 
 /// The time a message was sent, in whole seconds since 1970, UTC (RFC 3261 §20.17).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,8 +70,8 @@ fn seconds(text: &str) -> Option<u64> {
 impl Header for Date {
     const NAME: HeaderName = HeaderName::Date;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
-        seconds(value).map(Self).ok_or(HeaderError::malformed(Self::NAME, "is not a date in GMT"))
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
+        seconds(&value).map(Self).ok_or(HeaderError::malformed(Self::NAME, "is not a date in GMT"))
     }
 }
 
@@ -91,6 +91,7 @@ impl fmt::Display for Date {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::Text;
 
     #[test]
     fn a_date_reads_as_it_prints() {

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Header, HeaderError, HeaderName};
 use crate::grammar;
 use crate::params::Params;
-use crate::text::Text;
+use crate::text::{Part, Text};
 
 /// The event package of a subscription (RFC 6665 §8.2.1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,9 +26,9 @@ pub struct SubscriptionState {
 }
 
 /// Reads `token *(;param)`.
-fn token(value: &Text, name: &HeaderName) -> Result<(Text, Params), HeaderError> {
+fn token(value: Part<'_>, name: &HeaderName) -> Result<(Text, Params), HeaderError> {
     let malformed = |what| HeaderError::malformed(name.clone(), what);
-    let (word, params) = value.split_once(';').map_or((&**value, None), |(a, b)| (a, Some(b)));
+    let (word, params) = value.split_once(';').map_or((&*value, None), |(a, b)| (a, Some(b)));
     if !grammar::is_token(word.trim()) {
         return Err(malformed("is not a token"));
     }
@@ -57,7 +57,7 @@ impl Event {
 impl Header for Event {
     const NAME: HeaderName = HeaderName::Event;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
         token(value, &Self::NAME).map(|(package, params)| Self { package, params })
     }
 }
@@ -99,7 +99,7 @@ impl SubscriptionState {
 impl Header for SubscriptionState {
     const NAME: HeaderName = HeaderName::SubscriptionState;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
         token(value, &Self::NAME).map(|(state, params)| Self { state, params })
     }
 }

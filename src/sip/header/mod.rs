@@ -35,7 +35,8 @@ pub use session_expires::{MinSe, Refresher, SessionExpires};
 pub use simple::{CallId, Server, Subject, UserAgent};
 pub use via::{MAGIC_COOKIE, Transport, Via};
 
-use crate::text::Text;
+use crate::message::Kept;
+use crate::text::{Part, Text};
 
 /// How often a header field may stand in a message, and what a comma in its value means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +56,19 @@ pub trait Header: Sized + fmt::Display {
     /// How often it may occur.
     const ARITY: Arity = Arity::Single;
 
-    /// Reads one value (one element, for lists). What it keeps shares `value`'s buffer.
-    fn parse(value: &Text) -> Result<Self, HeaderError>;
+    /// Reads one value (one element, for lists). What it keeps shares the buffer of the text.
+    fn read(value: Part<'_>) -> Result<Self, HeaderError>;
+
+    /// [`Header::read`] of a whole text.
+    fn parse(value: &Text) -> Result<Self, HeaderError> {
+        Self::read(Part::whole(value))
+    }
+
+    /// What was read of it before.
+    #[doc(hidden)]
+    fn kept(_: &Kept) -> Option<Self> {
+        None
+    }
 }
 
 /// Why a typed header could not be had.

@@ -16,11 +16,26 @@ macro_rules! names {
             Other(Text),
         }
 
-        const KNOWN: &[(&str, HeaderName)] = &[
-            $(($long, HeaderName::$variant), $(($short, HeaderName::$variant),)?)*
+        /// The places of the known names in `NAMES`.
+        #[derive(Clone, Copy)]
+        enum Number {
+            $($variant,)*
+        }
+
+        /// The known names by their number.
+        static NAMES: &[HeaderName] = &[$(HeaderName::$variant),*];
+
+        /// Long and compact forms, and the numbers of their names.
+        const KNOWN: &[(&str, u8)] = &[
+            $(($long, Number::$variant as u8), $(($short, Number::$variant as u8),)?)*
         ];
 
         impl HeaderName {
+            /// A small number for each known name; one for all others together.
+            pub(crate) const fn number(&self) -> u8 {
+                match self { $(Self::$variant => Number::$variant as u8,)* Self::Other(_) => Self::OTHER }
+            }
+
             /// The long form of the name, as it is printed.
             pub fn as_str(&self) -> &str {
                 match self { $(Self::$variant => $long,)* Self::Other(name) => name }
@@ -131,20 +146,34 @@ const fn build_table() -> [u8; SLOTS] {
 }
 
 impl HeaderName {
-    /// The known header of this name, in long or compact form.
-    pub fn known(name: &[u8]) -> Option<Self> {
+    /// The number of all names that are not known.
+    pub(crate) const OTHER: u8 = u8::MAX;
+
+    /// The number of the known header of this name, in long or compact form.
+    pub(crate) fn find(name: &[u8]) -> Option<u8> {
         if name.is_empty() {
             return None;
         }
         let mut slot = hash_name(name);
         while let Some(place) = TABLE.get(slot).and_then(|i| usize::from(*i).checked_sub(1)) {
-            let (text, found) = KNOWN.get(place)?;
-            if text.as_bytes().eq_ignore_ascii_case(name) {
-                return Some(found.clone());
+            let (text, number) = KNOWN.get(place)?;
+            // Nearly always it is written as it is printed.
+            if text.as_bytes() == name || text.as_bytes().eq_ignore_ascii_case(name) {
+                return Some(*number);
             }
             slot = (slot + 1) % SLOTS;
         }
         None
+    }
+
+    /// The known name of this number.
+    pub(crate) fn numbered(number: u8) -> Option<&'static Self> {
+        NAMES.get(usize::from(number))
+    }
+
+    /// The known header of this name, in long or compact form.
+    pub fn known(name: &[u8]) -> Option<Self> {
+        Self::find(name).and_then(Self::numbered).cloned()
     }
 
     /// The header of this name, known or not. The caller vouches that it is a token.
@@ -158,7 +187,7 @@ impl PartialEq for HeaderName {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Other(a), Self::Other(b)) => a.eq_ignore_ascii_case(b),
-            (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
+            (a, b) => a.number() == b.number(),
         }
     }
 }
@@ -167,7 +196,7 @@ impl Eq for HeaderName {}
 
 impl Hash for HeaderName {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        std::mem::discriminant(self).hash(state);
+        state.write_u8(self.number());
         if let Self::Other(name) = self {
             for b in name.bytes() {
                 state.write_u8(b.to_ascii_lowercase());
@@ -188,9 +217,10 @@ mod tests {
 
     #[test]
     fn every_name_is_found_in_any_case_and_in_its_compact_form() {
-        for (text, name) in KNOWN {
-            assert_eq!(HeaderName::known(text.as_bytes()).as_ref(), Some(name), "{text}");
-            assert_eq!(HeaderName::known(text.to_uppercase().as_bytes()).as_ref(), Some(name), "{text}");
+        for (text, number) in KNOWN {
+            let name = HeaderName::numbered(*number);
+            assert_eq!(HeaderName::known(text.as_bytes()).as_ref(), name, "{text}");
+            assert_eq!(HeaderName::known(text.to_uppercase().as_bytes()).as_ref(), name, "{text}");
         }
         assert_eq!(HeaderName::known(b"X-Foo"), None);
         assert_eq!(HeaderName::known(b""), None);

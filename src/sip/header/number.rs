@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Header, HeaderError, HeaderName};
 use crate::grammar;
-use crate::text::Text;
+use crate::text::Part;
 
 macro_rules! number_header {
     ($(#[$doc:meta])* $name:ident: $ty:ty) => {
@@ -15,8 +15,8 @@ macro_rules! number_header {
         impl Header for $name {
             const NAME: HeaderName = HeaderName::$name;
 
-            fn parse(value: &Text) -> Result<Self, HeaderError> {
-                grammar::number(value)
+            fn read(value: Part<'_>) -> Result<Self, HeaderError> {
+                grammar::number(&value)
                     .and_then(|n| <$ty>::try_from(n).ok())
                     .map(Self)
                     .ok_or(HeaderError::malformed(Self::NAME, "is not a number in range"))
@@ -52,7 +52,7 @@ pub struct Expires(pub u32);
 impl Header for Expires {
     const NAME: HeaderName = HeaderName::Expires;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
         if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) {
             return Err(HeaderError::malformed(Self::NAME, "is not a number"));
         }
@@ -73,7 +73,7 @@ pub struct RetryAfter(pub u32);
 impl Header for RetryAfter {
     const NAME: HeaderName = HeaderName::RetryAfter;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
         let digits = value.split([';', '(']).next().unwrap_or_default();
         grammar::number(digits.trim())
             .map(Self)

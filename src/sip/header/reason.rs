@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Arity, Header, HeaderError, HeaderName};
 use crate::grammar;
 use crate::params::Params;
-use crate::text::Text;
+use crate::text::{Part, Text};
 
 /// Why a request was sent, usually a BYE or CANCEL (RFC 3326).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,9 +39,9 @@ impl Header for Reason {
     const NAME: HeaderName = HeaderName::Reason;
     const ARITY: Arity = Arity::List;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
         let malformed = |what| HeaderError::malformed(Self::NAME, what);
-        let (protocol, params) = value.split_once(';').map_or((&**value, None), |(a, b)| (a, Some(b)));
+        let (protocol, params) = value.split_once(';').map_or((&*value, None), |(a, b)| (a, Some(b)));
         if !grammar::is_token(protocol.trim()) {
             return Err(malformed("protocol is not a token"));
         }

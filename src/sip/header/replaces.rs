@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Header, HeaderError, HeaderName};
 use crate::grammar;
 use crate::params::Params;
-use crate::text::Text;
+use crate::text::{Part, Text};
 
 /// The dialog that a new INVITE takes the place of (RFC 3891).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +23,7 @@ pub struct Replaces {
 impl Header for Replaces {
     const NAME: HeaderName = HeaderName::Replaces;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
         let malformed = |what| HeaderError::malformed(Self::NAME, what);
         let (call_id, text) = value.split_once(';').ok_or(malformed("has no tags"))?;
         grammar::check_params(text).map_err(malformed)?;

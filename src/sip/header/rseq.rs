@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{CSeq, Header, HeaderError, HeaderName};
 use crate::grammar;
-use crate::text::Text;
+use crate::text::Part;
 
 /// The number of a reliable provisional response, 1 to 2^32 - 1 (RFC 3262 §7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,8 +13,10 @@ pub struct RSeq(pub u32);
 impl Header for RSeq {
     const NAME: HeaderName = HeaderName::RSeq;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
-        grammar::number(value).map(Self).ok_or(HeaderError::malformed(Self::NAME, "is not a number in range"))
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
+        grammar::number(&value)
+            .map(Self)
+            .ok_or(HeaderError::malformed(Self::NAME, "is not a number in range"))
     }
 }
 
@@ -36,11 +38,11 @@ pub struct RAck {
 impl Header for RAck {
     const NAME: HeaderName = HeaderName::RAck;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
         let malformed = || HeaderError::malformed(Self::NAME, "is not two numbers and a method");
         let (rseq, rest) = value.split_once([' ', '\t']).ok_or_else(malformed)?;
         let rseq = grammar::number(rseq).ok_or_else(malformed)?;
-        let cseq = CSeq::parse(&value.slice(rest)).map_err(|_| malformed())?;
+        let cseq = CSeq::read(value.part(rest)).map_err(|_| malformed())?;
         Ok(Self { rseq, cseq })
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Header, HeaderError, HeaderName};
 use crate::grammar;
 use crate::params::Params;
-use crate::text::Text;
+use crate::text::Part;
 
 /// Which side refreshes the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,9 +30,9 @@ pub struct SessionExpires {
 pub struct MinSe(pub u32);
 
 /// Reads `delta-seconds *(;param)`.
-fn seconds(value: &Text, name: &HeaderName) -> Result<(u32, Params), HeaderError> {
+fn seconds(value: Part<'_>, name: &HeaderName) -> Result<(u32, Params), HeaderError> {
     let malformed = |what| HeaderError::malformed(name.clone(), what);
-    let (digits, params) = value.split_once(';').unwrap_or((value, ""));
+    let (digits, params) = value.split_once(';').unwrap_or((&value, ""));
     let secs = grammar::number(digits.trim()).ok_or_else(|| malformed("is not a number in range"))?;
     if params.is_empty() {
         return Ok((secs, Params::new()));
@@ -44,7 +44,7 @@ fn seconds(value: &Text, name: &HeaderName) -> Result<(u32, Params), HeaderError
 impl Header for SessionExpires {
     const NAME: HeaderName = HeaderName::SessionExpires;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
         let (secs, params) = seconds(value, &Self::NAME)?;
         let refresher = match params.get("refresher") {
             Some(side) if side.eq_ignore_ascii_case("uac") => Some(Refresher::Uac),
@@ -68,7 +68,7 @@ impl fmt::Display for SessionExpires {
 impl Header for MinSe {
     const NAME: HeaderName = HeaderName::MinSe;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
         seconds(value, &Self::NAME).map(|(secs, _)| Self(secs))
     }
 }

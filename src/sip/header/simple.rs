@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::{Header, HeaderError, HeaderName};
-use crate::text::Text;
+use crate::grammar;
+use crate::message::Kept;
+use crate::text::{Part, Text};
 
 macro_rules! text_header {
     ($(#[$doc:meta])* $name:ident) => {
@@ -14,8 +16,8 @@ macro_rules! text_header {
         impl Header for $name {
             const NAME: HeaderName = HeaderName::$name;
 
-            fn parse(value: &Text) -> Result<Self, HeaderError> {
-                Ok(Self(value.clone()))
+            fn read(value: Part<'_>) -> Result<Self, HeaderError> {
+                Ok(Self(value.to_text()))
             }
         }
 
@@ -47,11 +49,15 @@ pub struct CallId(pub Text);
 impl Header for CallId {
     const NAME: HeaderName = HeaderName::CallId;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
-        if value.is_empty() || value.bytes().any(|b| b.is_ascii_whitespace() || b.is_ascii_control()) {
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
+        if value.is_empty() || !grammar::all(&value, grammar::VISIBLE) {
             return Err(HeaderError::malformed(Self::NAME, "is empty or has spaces"));
         }
-        Ok(Self(value.clone()))
+        Ok(Self(value.to_text()))
+    }
+
+    fn kept(kept: &Kept) -> Option<Self> {
+        kept.call_id.clone()
     }
 }
 

@@ -4,9 +4,10 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::{Arity, Header, HeaderError, HeaderName};
-use crate::grammar;
+use crate::grammar::{self, Scan};
+use crate::message::Kept;
 use crate::params::Params;
-use crate::text::Text;
+use crate::text::{Part, Text};
 use crate::uri::Host;
 
 /// The transport named in a Via (RFC 3261 §20.42, RFC 7118 §5).
@@ -27,11 +28,21 @@ pub enum Transport {
 impl Transport {
     /// Reads a transport, in any case.
     pub fn parse(text: &Text) -> Option<Self> {
-        let known = [Self::Udp, Self::Tcp, Self::Tls, Self::Sctp, Self::TlsSctp, Self::Ws, Self::Wss];
-        known
-            .into_iter()
-            .find(|t| t.as_str().eq_ignore_ascii_case(text))
-            .or_else(|| grammar::is_token(text).then(|| Self::Other(text.clone())))
+        Self::read(Part::whole(text))
+    }
+
+    fn read(text: Part<'_>) -> Option<Self> {
+        const KNOWN: [Transport; 7] = [
+            Transport::Udp,
+            Transport::Tcp,
+            Transport::Tls,
+            Transport::Sctp,
+            Transport::TlsSctp,
+            Transport::Ws,
+            Transport::Wss,
+        ];
+        let known = KNOWN.iter().find(|known| known.as_str().eq_ignore_ascii_case(&text)).cloned();
+        known.or_else(|| grammar::is_token(&text).then(|| Self::Other(text.to_text())))
     }
 
     /// The name as it stands in a Via.
@@ -125,30 +136,31 @@ impl Header for Via {
     const NAME: HeaderName = HeaderName::Via;
     const ARITY: Arity = Arity::List;
 
-    fn parse(value: &Text) -> Result<Self, HeaderError> {
+    fn read(value: Part<'_>) -> Result<Self, HeaderError> {
         let malformed = |what| HeaderError::malformed(Self::NAME, what);
-        let protocol = malformed("does not begin with SIP/2.0/transport");
+        let mut scan = Scan::new(&value);
         // Another version than 2.0 is of the grammar: a request of that version is refused for its start line.
-        let mut parts = value.splitn(3, '/').map(str::trim);
-        let (Some(name), Some(version), Some(rest)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(protocol);
-        };
-        if !grammar::is_token(name) || !grammar::is_token(version) {
-            return Err(protocol);
-        }
-        let end = rest.find([' ', '\t']).ok_or(malformed("has no sent-by"))?;
-        let (transport, rest) = rest.split_at(end);
-        let transport = Transport::parse(&value.slice(transport)).ok_or(protocol)?;
-        let (sent_by, params) = rest.split_once(';').map_or((rest, None), |(a, b)| (a, Some(b)));
-        let (host, port) = Host::parse_with_port(&value.slice(sent_by.trim())).map_err(malformed)?;
-        let params = match params {
-            Some(text) => {
-                grammar::check_params(text).map_err(malformed)?;
-                Params::from_checked(value.slice(text.trim()))
+        if !scan.eat_text("SIP/2.0/") {
+            for _ in ["name", "version"] {
+                if scan.skip_space().take(grammar::TOKEN).is_empty() || !scan.skip_space().eat(b'/') {
+                    return Err(malformed("does not begin with SIP/2.0/transport"));
+                }
             }
-            None => Params::new(),
-        };
+        }
+        let transport = scan.skip_space().take(grammar::TOKEN);
+        let transport = Transport::read(value.part(transport))
+            .ok_or(malformed("does not begin with SIP/2.0/transport"))?;
+        if !scan.at_space() {
+            return Err(malformed("has no sent-by"));
+        }
+        let host = scan.skip_space().host(value).map_err(malformed)?;
+        let port = scan.skip_space().port().map_err(malformed)?;
+        let params = scan.params(value).map_err(malformed)?;
         Ok(Self { transport, host, port, params })
+    }
+
+    fn kept(kept: &Kept) -> Option<Self> {
+        kept.via.clone()
     }
 }
 

@@ -31,7 +31,7 @@ impl Leg {
         reaction: &Reaction,
         body: Option<Bytes>,
     ) {
-        let Ok(cseq) = reaction.response.cseq() else { return };
+        let Ok(cseq) = reaction.response.headers.cseq() else { return };
         self.send_ack(layer, key, cseq.number, body);
     }
 
@@ -54,7 +54,7 @@ impl Leg {
 
     /// Their ACK to our 2xx.
     pub(crate) fn receive_ack(&mut self, now: Instant, layer: &mut Layer, request: &Request) {
-        let Ok(cseq) = request.cseq() else { return };
+        let Ok(cseq) = request.headers.cseq() else { return };
         if self.answer.as_ref().is_none_or(|answer| answer.seq != cseq.number) {
             return;
         }
@@ -77,7 +77,7 @@ impl Leg {
 
     /// The tag of the fork that a 2xx came from.
     pub(super) fn fork_of(reaction: &Reaction) -> Text {
-        let to = reaction.response.to().ok();
+        let to = reaction.response.headers.to().ok();
         Text::from(to.as_ref().and_then(|to| to.tag()).unwrap_or_default())
     }
 }

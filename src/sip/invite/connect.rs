@@ -68,7 +68,7 @@ impl Leg {
     fn ring(&mut self, now: Instant, layer: &mut Layer, reaction: Reaction) {
         let response = &reaction.response;
         self.note_peer(&response.headers);
-        let to = response.to().ok();
+        let to = response.headers.to().ok();
         if let Some(tag) = to.as_ref().and_then(|to| to.tag())
             && let Phase::Calling(calling) = &mut self.phase
         {
@@ -101,7 +101,7 @@ impl Leg {
         self.phase = Phase::Confirmed;
         self.set_session(now, session_timer::granted(&response.headers));
         if late_offer {
-            self.late = reaction.response.cseq().ok().map(|cseq| (reaction.key, cseq.number));
+            self.late = reaction.response.headers.cseq().ok().map(|cseq| (reaction.key, cseq.number));
         } else {
             self.acknowledge(layer, reaction.key, &reaction, None);
         }
@@ -127,7 +127,7 @@ impl Leg {
         if !self.mend(layer, &mut request, &reaction) {
             return Err(reaction);
         }
-        let seq = request.cseq().map_or(1, |cseq| cseq.number + 1);
+        let seq = request.headers.cseq().map_or(1, |cseq| cseq.number + 1);
         request.headers.set(HeaderName::CSeq, format!("{seq} INVITE"));
         let key = layer.send(now, &reaction.flow, *request, Owner::Leg(id, Purpose::Invite), true);
         if let Phase::Calling(calling) = &mut self.phase {

@@ -66,7 +66,7 @@ impl Reaction {
     /// Whether it is a 2xx to an INVITE, which wants an ACK whatever became of the leg.
     pub(crate) fn accepts_invite(&self) -> bool {
         self.response.status.is_success()
-            && self.response.cseq().is_ok_and(|cseq| cseq.method == Method::Invite)
+            && self.response.headers.cseq().is_ok_and(|cseq| cseq.method == Method::Invite)
     }
 }
 

@@ -122,7 +122,9 @@ impl Leg {
         if !response.headers.has_token(&HeaderName::Require, "100rel") {
             return true;
         }
-        let (Ok(rseq), Ok(cseq)) = (response.headers.typed::<RSeq>(), response.cseq()) else { return false };
+        let (Ok(rseq), Ok(cseq)) = (response.headers.typed::<RSeq>(), response.headers.cseq()) else {
+            return false;
+        };
         let id = self.id;
         let Phase::Calling(calling) = &mut self.phase else { return false };
         let Some(early) = calling.early.iter_mut().find(|early| &*early.dialog.remote_tag == tag) else {
@@ -135,7 +137,7 @@ impl Leg {
         let Early { dialog, .. } = early;
         let seq = dialog.next_seq();
         let mut prack = dialog.request(Method::Prack, seq);
-        prack.headers.push_typed(&RAck { rseq: rseq.0, cseq });
+        prack.headers.push_typed(&RAck { rseq: rseq.0, cseq: cseq.into_owned() });
         layer.name(&mut prack.headers, true);
         let flow = dialog.flow.clone();
         layer.send(now, &flow, prack, Owner::Leg(id, Purpose::Prack), false);

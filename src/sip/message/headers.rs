@@ -1,52 +1,88 @@
-//! Header fields in their order.
+//! Header fields in their order: a table of offsets into the datagram they came in, and into what was added since.
+
+mod kept;
+mod table;
+
+use std::borrow::Cow;
+use std::fmt;
 
 use bytes::Bytes;
 
+pub(crate) use kept::Kept;
+pub(crate) use table::Span;
+
+use self::table::Entry;
 use crate::grammar;
-use crate::header::{Arity, Fault, Header, HeaderError, HeaderName};
+use crate::header::{Arity, CSeq, CallId, Contact, Fault, From, Header, HeaderError, HeaderName, To, Via};
 use crate::text::Text;
 
 /// One header field.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Field {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field<'a> {
     /// Its name.
-    pub name: HeaderName,
+    pub name: &'a HeaderName,
     /// Its value, unfolded, without surrounding space; bytes that are not UTF-8 are kept.
-    pub value: Bytes,
+    pub value: &'a [u8],
 }
 
 /// Header fields in the order they stand in the message.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Headers(Vec<Field>);
+///
+/// What every message has is read once, when it is accepted, and kept until it is changed.
+#[derive(Clone, Default)]
+pub struct Headers {
+    /// The datagram.
+    received: Bytes,
+    /// Its head as text, if it is UTF-8.
+    text: Text,
+    /// Values that were added, one behind the other; those replaced stay until all are dropped.
+    added: Vec<u8>,
+    entries: Vec<Entry>,
+    /// Names that have no number.
+    others: Vec<HeaderName>,
+    kept: Option<Box<Kept>>,
+}
 
 impl Headers {
     /// No fields.
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self {
+            received: Bytes::new(),
+            text: Text::from_static(""),
+            added: Vec::new(),
+            entries: Vec::new(),
+            others: Vec::new(),
+            kept: None,
+        }
     }
 
-    pub(crate) fn with_capacity(fields: usize) -> Self {
-        Self(Vec::with_capacity(fields))
+    /// No fields, with room for so many, and for values of so many bytes in all.
+    pub(crate) fn with_capacity(fields: usize, bytes: usize) -> Self {
+        Self { added: Vec::with_capacity(bytes), entries: Vec::with_capacity(fields), ..Self::new() }
+    }
+
+    /// No fields yet of a datagram that was received, with room for so many.
+    pub(crate) fn of_datagram(received: Bytes, fields: usize) -> Self {
+        Self { received, entries: Vec::with_capacity(fields), ..Self::new() }
     }
 
     /// How many fields there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.entries.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.entries.is_empty()
     }
 
     /// All fields.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Field> {
-        self.0.iter()
+    pub fn iter(&self) -> Fields<'_> {
+        Fields { headers: self, entries: self.entries.iter() }
     }
 
     /// The value of the first field of this name.
     pub fn get(&self, name: &HeaderName) -> Option<&[u8]> {
-        self.field(name).map(|field| &*field.value)
+        self.named(name).next().map(|entry| self.value(entry))
     }
 
     /// The value of the first field of this name, if it is UTF-8.
@@ -55,17 +91,43 @@ impl Headers {
     }
 
     /// The values of all fields of this name.
-    pub fn all(&self, name: &HeaderName) -> impl Iterator<Item = &Bytes> {
-        self.0.iter().filter(move |field| field.name == *name).map(|field| &field.value)
+    pub fn all<'a>(&'a self, name: &'a HeaderName) -> impl Iterator<Item = &'a [u8]> {
+        self.named(name).map(|entry| self.value(entry))
     }
 
     /// Whether there is a field of this name.
     pub fn has(&self, name: &HeaderName) -> bool {
-        self.field(name).is_some()
+        self.position(name).is_some()
     }
 
-    fn field(&self, name: &HeaderName) -> Option<&Field> {
-        self.0.iter().find(|field| field.name == *name)
+    /// The topmost Via: who sent the request to us, or our own in a response.
+    pub fn top_via(&self) -> Result<Cow<'_, Via>, HeaderError> {
+        self.kept_or_read(|kept| &kept.via)
+    }
+
+    /// Whom the request is from.
+    pub fn from(&self) -> Result<Cow<'_, From>, HeaderError> {
+        self.kept_or_read(|kept| &kept.from)
+    }
+
+    /// Whom the request is for; in a response, with the tag of who answers.
+    pub fn to(&self) -> Result<Cow<'_, To>, HeaderError> {
+        self.kept_or_read(|kept| &kept.to)
+    }
+
+    /// The call.
+    pub fn call_id(&self) -> Result<Cow<'_, CallId>, HeaderError> {
+        self.kept_or_read(|kept| &kept.call_id)
+    }
+
+    /// The number and method of the request.
+    pub fn cseq(&self) -> Result<Cow<'_, CSeq>, HeaderError> {
+        self.kept_or_read(|kept| &kept.cseq)
+    }
+
+    /// The first contact.
+    pub fn contact(&self) -> Result<Cow<'_, Contact>, HeaderError> {
+        self.kept_or_read(|kept| &kept.contact)
     }
 
     /// The header, or the first element of a list. `Err` when it is absent, malformed, or stands more than once
@@ -76,27 +138,34 @@ impl Headers {
 
     /// Like [`Headers::typed`], with `None` when it is absent.
     pub fn optional<T: Header>(&self) -> Result<Option<T>, HeaderError> {
+        match self.kept.as_deref().and_then(T::kept) {
+            Some(kept) => Ok(Some(kept)),
+            None => self.read(),
+        }
+    }
+
+    /// Reads a header whatever is kept of it.
+    pub(crate) fn read<T: Header>(&self) -> Result<Option<T>, HeaderError> {
         let name = T::NAME;
-        let mut values = self.all(&name);
-        let Some(value) = values.next() else { return Ok(None) };
-        if T::ARITY == Arity::Single && values.any(|other| other != value) {
+        let mut entries = self.named(&name);
+        let Some(entry) = entries.next() else { return Ok(None) };
+        if T::ARITY == Arity::Single && entries.any(|other| self.value(other) != self.value(entry)) {
             return Err(HeaderError { name: T::NAME, fault: Fault::Repeated });
         }
-        let value = Text::from_lossy(value.clone());
-        if T::ARITY == Arity::List {
-            let first = grammar::split_unquoted(&value, b',').next().unwrap_or_default().trim();
-            return T::parse(&value.slice(first)).map(Some);
-        }
-        T::parse(&value).map(Some)
+        let span = match T::ARITY {
+            Arity::List => self.elements_at(entry.value).next().unwrap_or(entry.value),
+            Arity::Single | Arity::Repeated => entry.value,
+        };
+        self.read_at(span).map(Some)
     }
 
     /// All elements of all fields, lists taken apart at their commas. Empty elements are passed over (RFC 3261
     /// §7.3.1 does not allow them, deployed peers send them). Stops at the first malformed one.
     pub fn list<T: Header>(&self) -> Result<Vec<T>, HeaderError> {
         if T::ARITY == Arity::List {
-            return self.elements::<T>().map(|element| T::parse(&element)).collect();
+            return self.elements::<T>().map(|element| self.read_at(element)).collect();
         }
-        self.all(&T::NAME).map(|value| T::parse(&Text::from_lossy(value.clone()))).collect()
+        self.named(&T::NAME).map(|entry| self.read_at(entry.value)).collect()
     }
 
     /// The tokens of a list such as Supported, Require or Allow, of all its fields.
@@ -119,13 +188,20 @@ impl Headers {
     }
 
     /// Adds a field at the end. Line breaks in the value become spaces.
-    pub fn push(&mut self, name: HeaderName, value: impl Into<Bytes>) {
-        self.0.push(Field { name, value: one_line(value.into()) });
+    pub fn push(&mut self, name: HeaderName, value: impl AsRef<[u8]>) {
+        let value = self.add(value.as_ref());
+        self.push_entry(name, value);
     }
 
     /// Adds a typed header at the end.
     pub fn push_typed<T: Header>(&mut self, header: &T) {
-        self.push(T::NAME, header.to_string());
+        self.push_display(T::NAME, header);
+    }
+
+    /// Adds a field at the end that is printed into its place.
+    pub(crate) fn push_display(&mut self, name: HeaderName, value: impl fmt::Display) {
+        let value = self.print(value);
+        self.push_entry(name, value);
     }
 
     /// Adds a list of tokens as one field at the end; nothing for an empty list.
@@ -137,9 +213,11 @@ impl Headers {
     }
 
     /// Adds a field before all others of its name, or at the very beginning.
-    pub fn prepend(&mut self, name: HeaderName, value: impl Into<Bytes>) {
-        let at = self.0.iter().position(|field| field.name == name).unwrap_or(0);
-        self.0.insert(at, Field { name, value: one_line(value.into()) });
+    pub fn prepend(&mut self, name: HeaderName, value: impl AsRef<[u8]>) {
+        let at = self.position(&name).unwrap_or(0);
+        let value = self.add(value.as_ref());
+        let entry = self.entry(name, value);
+        self.entries.insert(at, entry);
     }
 
     /// Adds a typed header before all others of its name, or at the very beginning.
@@ -148,87 +226,112 @@ impl Headers {
     }
 
     /// Puts this value in the place of the first field of its name and removes the others, or adds it at the end.
-    pub fn set(&mut self, name: HeaderName, value: impl Into<Bytes>) {
-        let field = Field { name, value: one_line(value.into()) };
-        match self.0.iter().position(|f| f.name == field.name) {
-            Some(at) => {
-                let mut place = 0..;
-                self.0.retain(|f| place.next() <= Some(at) || f.name != field.name);
-                if let Some(slot) = self.0.get_mut(at) {
-                    *slot = field;
-                }
-            }
-            None => self.0.push(field),
-        }
+    pub fn set(&mut self, name: HeaderName, value: impl AsRef<[u8]>) {
+        let value = self.add(value.as_ref());
+        self.put(name, value);
     }
 
     /// [`Headers::set`] with a typed header.
     pub fn set_typed<T: Header>(&mut self, header: &T) {
-        self.set(T::NAME, header.to_string());
+        let value = self.print(header);
+        self.put(T::NAME, value);
     }
 
     /// Replaces the first element of a list header, for instance the topmost Via once `received` is known.
     pub fn set_first<T: Header>(&mut self, header: &T) {
         let name = T::NAME;
-        let Some(field) = self.0.iter_mut().find(|field| field.name == name) else {
-            return self.push_typed(header);
-        };
-        let mut value = header.to_string().into_bytes();
-        if T::ARITY == Arity::List {
-            let text = Text::from_lossy(field.value.clone());
-            if let Some(at) = grammar::find_unquoted(text.as_bytes(), b',') {
-                value.extend_from_slice(text.as_bytes().get(at..).unwrap_or_default());
-            }
+        let Some(at) = self.position(&name) else { return self.push_typed(header) };
+        let mut rest = Vec::new();
+        if T::ARITY == Arity::List
+            && let Some(entry) = self.entries.get(at)
+        {
+            let value = self.value(entry);
+            let comma = grammar::find_unquoted(value, b',').unwrap_or(value.len());
+            rest.extend_from_slice(value.get(comma..).unwrap_or_default());
         }
-        field.value = one_line(Bytes::from(value));
+        let mut value = self.print(header);
+        value.end = self.add(&rest).end;
+        self.forget(&name);
+        if let Some(entry) = self.entries.get_mut(at) {
+            entry.value = value;
+        }
     }
 
     /// Removes all fields of this name.
     pub fn remove(&mut self, name: &HeaderName) {
-        self.0.retain(|field| field.name != *name);
+        if self.has(name) {
+            self.forget(name);
+            let others = &self.others;
+            self.entries.retain(|entry| !entry.is(name, others));
+        }
     }
 
-    /// Adds a field that the parser already found to be one line.
-    pub(crate) fn push_parsed(&mut self, field: Field) {
-        self.0.push(field);
+    /// Adds a field of another message as it is.
+    pub(crate) fn push_field(&mut self, field: Field<'_>) {
+        let value = self.append(field.value);
+        self.push_entry(field.name.clone(), value);
+    }
+
+    /// Adds a field whose value is put together of parts that are one line.
+    pub(crate) fn push_parts(&mut self, name: HeaderName, parts: &[&[u8]]) {
+        let mut value = self.append(b"");
+        for part in parts {
+            value.end = self.append(part).end;
+        }
+        self.push_entry(name, value);
     }
 
     /// The elements of all fields of a list header, unread; empty ones are passed over.
-    pub(crate) fn elements<T: Header>(&self) -> impl Iterator<Item = Text> {
-        let name = T::NAME;
-        self.0.iter().filter(move |field| field.name == name).flat_map(|field| {
-            let mut rest: &[u8] = &field.value;
-            std::iter::from_fn(move || {
-                while !rest.is_empty() {
-                    let end = grammar::find_unquoted(rest, b',').unwrap_or(rest.len());
-                    let (element, tail) = rest.split_at(end);
-                    rest = tail.get(1..).unwrap_or_default();
-                    let element = element.trim_ascii();
-                    if !element.is_empty() {
-                        return Some(Text::from_lossy(field.value.slice_ref(element)));
-                    }
-                }
-                None
-            })
-        })
+    pub(crate) fn elements<T: Header>(&self) -> impl Iterator<Item = Span> {
+        let number = T::NAME.number();
+        self.entries
+            .iter()
+            .filter(move |entry| entry.number == number)
+            .flat_map(|entry| self.elements_at(entry.value))
     }
 }
 
-/// The value without what would end its line: nobody can smuggle a header in through a value.
-fn one_line(value: Bytes) -> Bytes {
-    let breaks = |b: &u8| matches!(b, b'\r' | b'\n');
-    if value.iter().any(breaks) {
-        value.iter().map(|b| if breaks(b) { b' ' } else { *b }).collect()
-    } else {
-        value
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |value| String::from_utf8_lossy(value);
+        f.debug_map().entries(self.iter().map(|field| (field.name.as_str(), text(field.value)))).finish()
+    }
+}
+
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Headers {}
+
+/// The fields of a message in order.
+#[derive(Clone, Debug)]
+pub struct Fields<'a> {
+    headers: &'a Headers,
+    entries: std::slice::Iter<'a, Entry>,
+}
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Field<'a>;
+
+    fn next(&mut self) -> Option<Field<'a>> {
+        self.entries.next().map(|entry| self.headers.field(entry))
+    }
+}
+
+impl DoubleEndedIterator for Fields<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.entries.next_back().map(|entry| self.headers.field(entry))
     }
 }
 
 impl<'a> IntoIterator for &'a Headers {
-    type Item = &'a Field;
-    type IntoIter = std::slice::Iter<'a, Field>;
+    type Item = Field<'a>;
+    type IntoIter = Fields<'a>;
 
-    fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+    fn into_iter(self) -> Fields<'a> {
+        self.iter()
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::grammar;
-use crate::text::Text;
+use crate::text::{Part, Text};
 
 /// The method of a request. Methods are compared with case (RFC 3261 §7.1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,7 +30,11 @@ pub enum Method {
 impl Method {
     /// Reads a method; `None` if it is not a token.
     pub fn parse(text: &Text) -> Option<Self> {
-        Self::known(text).or_else(|| grammar::is_token(text).then(|| Self::Other(text.clone())))
+        Self::read(Part::whole(text))
+    }
+
+    pub(crate) fn read(text: Part<'_>) -> Option<Self> {
+        Self::known(&text).or_else(|| grammar::is_token(&text).then(|| Self::Other(text.to_text())))
     }
 
     fn known(text: &str) -> Option<Self> {

@@ -9,14 +9,20 @@ mod tests;
 
 use bytes::Bytes;
 
-pub use headers::{Field, Headers};
+pub use headers::{Field, Fields, Headers};
+pub(crate) use headers::{Kept, Span};
 pub use method::Method;
 pub use status::StatusCode;
 
-use crate::header::{CSeq, CallId, From, HeaderError, HeaderName, To, Via};
+use crate::header::HeaderName;
 use crate::parse::{self, Malformed};
 use crate::text::Text;
 use crate::uri::Uri;
+
+/// Room for the header fields of most messages of ours, and for the bytes of their values, so that both are allocated
+/// once.
+const USUAL_FIELDS: usize = 16;
+const USUAL_BYTES: usize = 640;
 
 /// A SIP message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,60 +122,44 @@ impl Request {
         print::request(self)
     }
 
-    /// The topmost Via: who sent it to us.
-    pub fn top_via(&self) -> Result<Via, HeaderError> {
-        self.headers.typed()
-    }
-
-    /// Whom it is from.
-    pub fn from(&self) -> Result<From, HeaderError> {
-        self.headers.typed()
-    }
-
-    /// Whom it is for.
-    pub fn to(&self) -> Result<To, HeaderError> {
-        self.headers.typed()
-    }
-
-    /// Its call.
-    pub fn call_id(&self) -> Result<CallId, HeaderError> {
-        self.headers.typed()
-    }
-
-    /// Its number.
-    pub fn cseq(&self) -> Result<CSeq, HeaderError> {
-        self.headers.typed()
-    }
-
     /// A response to this request: all Via, From, To, Call-ID and CSeq are copied, and for responses that may make a
     /// dialog (101 to 299) Record-Route too (RFC 3261 §8.2.6.2, §12.1.1). A To without tag is given `to_tag`,
     /// except in a 100.
     pub fn response(&self, status: StatusCode, to_tag: Option<&str>) -> Response {
         let mut response = Response::new(status);
+        response.headers = Headers::with_capacity(USUAL_FIELDS, USUAL_BYTES);
         let makes_dialog = status.code() > 100 && status.code() < 300;
-        for field in self.headers.iter() {
-            let copied = match field.name {
-                HeaderName::Via
-                | HeaderName::From
-                | HeaderName::CallId
-                | HeaderName::CSeq
-                | HeaderName::To => true,
-                HeaderName::RecordRoute => makes_dialog,
-                HeaderName::Timestamp => status == StatusCode::TRYING,
-                _ => false,
-            };
-            if copied {
-                response.headers.push(field.name.clone(), field.value.clone());
+        for field in &self.headers {
+            match field.name {
+                HeaderName::Via | HeaderName::From | HeaderName::CallId | HeaderName::CSeq => {
+                    response.headers.push_field(field);
+                }
+                HeaderName::RecordRoute if makes_dialog => response.headers.push_field(field),
+                HeaderName::Timestamp if status == StatusCode::TRYING => response.headers.push_field(field),
+                HeaderName::To => match to_tag {
+                    Some(tag) if status != StatusCode::TRYING => self.push_tagged(&mut response, field, tag),
+                    _ => response.headers.push_field(field),
+                },
+                _ => {}
             }
         }
-        if let (Some(tag), true) = (to_tag, status != StatusCode::TRYING)
-            && let Ok(mut to) = self.to()
-            && to.tag().is_none()
-        {
-            to.params.set("tag", Some(tag));
-            response.headers.set_typed(&to);
-        }
         response
+    }
+
+    /// Copies To, with our tag where it has none yet.
+    fn push_tagged(&self, response: &mut Response, field: Field<'_>, tag: &str) {
+        match self.headers.to() {
+            Ok(to) if !to.params.has("tag") => {
+                let parts = [field.value, b";tag=", tag.as_bytes()];
+                response.headers.push_parts(HeaderName::To, &parts);
+            }
+            Ok(to) if to.tag().is_none() => {
+                let mut to = to.into_owned();
+                to.params.set("tag", Some(tag));
+                response.headers.push_typed(&to);
+            }
+            _ => response.headers.push_field(field),
+        }
     }
 }
 
@@ -183,30 +173,5 @@ impl Response {
     /// The bytes to send.
     pub fn to_bytes(&self) -> Bytes {
         print::response(self)
-    }
-
-    /// The topmost Via: ours, if we sent the request.
-    pub fn top_via(&self) -> Result<Via, HeaderError> {
-        self.headers.typed()
-    }
-
-    /// Whom the request was from.
-    pub fn from(&self) -> Result<From, HeaderError> {
-        self.headers.typed()
-    }
-
-    /// Whom it was for, with the tag of who answers.
-    pub fn to(&self) -> Result<To, HeaderError> {
-        self.headers.typed()
-    }
-
-    /// Its call.
-    pub fn call_id(&self) -> Result<CallId, HeaderError> {
-        self.headers.typed()
-    }
-
-    /// The number and method of the request it answers.
-    pub fn cseq(&self) -> Result<CSeq, HeaderError> {
-        self.headers.typed()
     }
 }

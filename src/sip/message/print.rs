@@ -1,5 +1,7 @@
 //! Messages as bytes.
 
+use std::io::Write;
+
 use bytes::Bytes;
 
 use super::{Headers, Request, Response};
@@ -10,13 +12,14 @@ const START_LINE: usize = 160;
 
 pub(super) fn request(request: &Request) -> Bytes {
     let mut out = buffer(&request.headers, &request.body);
-    out.extend_from_slice(format!("{} {} SIP/2.0\r\n", request.method, request.uri).as_bytes());
+    // Writing into memory does not fail.
+    let _ = write!(out, "{} {} SIP/2.0\r\n", request.method, request.uri);
     finish(out, &request.headers, &request.body)
 }
 
 pub(super) fn response(response: &Response) -> Bytes {
     let mut out = buffer(&response.headers, &response.body);
-    out.extend_from_slice(format!("SIP/2.0 {} ", response.status).as_bytes());
+    let _ = write!(out, "SIP/2.0 {} ", response.status.code());
     out.extend(response.reason.bytes().map(|b| if matches!(b, b'\r' | b'\n') { b' ' } else { b }));
     out.extend_from_slice(b"\r\n");
     finish(out, &response.headers, &response.body)
@@ -29,13 +32,13 @@ fn buffer(headers: &Headers, body: &Bytes) -> Vec<u8> {
 
 /// The headers, with a Content-Length that is true, and the body.
 fn finish(mut out: Vec<u8>, headers: &Headers, body: &Bytes) -> Bytes {
-    for field in headers.iter().filter(|field| field.name != HeaderName::ContentLength) {
+    for field in headers.iter().filter(|field| *field.name != HeaderName::ContentLength) {
         out.extend_from_slice(field.name.as_str().as_bytes());
         out.extend_from_slice(b": ");
-        out.extend_from_slice(&field.value);
+        out.extend_from_slice(field.value);
         out.extend_from_slice(b"\r\n");
     }
-    out.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+    let _ = write!(out, "Content-Length: {}\r\n\r\n", body.len());
     out.extend_from_slice(body);
     Bytes::from(out)
 }

@@ -1,7 +1,7 @@
 //! Reading and printing of whole messages.
 
 use super::*;
-use crate::header::{self, Contact, Header, Route};
+use crate::header::{self, CSeq, Contact, Header, Route, Via};
 
 fn read(text: &str) -> Result<Message, Malformed> {
     Message::parse(Bytes::copy_from_slice(text.as_bytes()))
@@ -39,9 +39,9 @@ fn a_request_is_read_with_compact_names_and_lists() {
     assert_eq!(vias[0].branch(), Some("z9hG4bK776asdhds"));
     assert!(vias[0].wants_rport() && vias[0].rport().is_none());
     assert_eq!((vias[1].host.to_string().as_str(), vias[1].port), ("[2001:db8::1]", Some(5061)));
-    assert_eq!(request.to().unwrap().name.as_deref(), Some("Bob, \"the\" Builder"));
-    assert_eq!(request.from().unwrap().tag(), Some("1928301774"));
-    assert_eq!(request.cseq().unwrap(), CSeq { number: 314_159, method: Method::Invite });
+    assert_eq!(request.headers.to().unwrap().name.as_deref(), Some("Bob, \"the\" Builder"));
+    assert_eq!(request.headers.from().unwrap().tag(), Some("1928301774"));
+    assert_eq!(*request.headers.cseq().unwrap(), CSeq { number: 314_159, method: Method::Invite });
     let contacts: Vec<Contact> = request.headers.list().unwrap();
     assert_eq!(contacts.len(), 2);
     assert_eq!((contacts[0].expires(), contacts[0].q()), (Some(60), 1000));
@@ -61,7 +61,7 @@ fn what_is_printed_reads_the_same() {
 
 #[test]
 fn lines_that_end_with_lf_alone_are_read() {
-    assert_eq!(request(&INVITE.replace("\r\n", "\n")).cseq().unwrap().number, 314_159);
+    assert_eq!(request(&INVITE.replace("\r\n", "\n")).headers.cseq().unwrap().number, 314_159);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_malformed_request_is_answered_with_its_status_and_its_headers() {
                 let reply = refused.reply().unwrap();
                 assert_eq!(reply.status.code(), status, "{to}");
                 assert_eq!(reply.headers.list::<Via>().unwrap().len(), 2, "{to}");
-                assert_eq!(reply.call_id().unwrap().0, "a84b4c76e66710@pc33.example.com");
+                assert_eq!(reply.headers.call_id().unwrap().0, "a84b4c76e66710@pc33.example.com");
             }
         }
     }
@@ -129,9 +129,9 @@ fn a_response_copies_what_rfc_3261_8_2_6_says() {
     let request = request(INVITE);
     let ringing = request.response(StatusCode::RINGING, Some("abc"));
     assert_eq!(ringing.headers.list::<Via>().unwrap(), request.headers.list::<Via>().unwrap());
-    assert_eq!(ringing.to().unwrap().tag(), Some("abc"));
+    assert_eq!(ringing.headers.to().unwrap().tag(), Some("abc"));
     assert_eq!(ringing.headers.list::<header::RecordRoute>().unwrap().len(), 2);
-    assert_eq!(request.response(StatusCode::TRYING, Some("abc")).to().unwrap().tag(), None);
+    assert_eq!(request.response(StatusCode::TRYING, Some("abc")).headers.to().unwrap().tag(), None);
     let refused = request.response(StatusCode::NOT_FOUND, Some("abc"));
     assert!(!refused.headers.has(&HeaderName::RecordRoute));
     assert!(
@@ -142,7 +142,7 @@ fn a_response_copies_what_rfc_3261_8_2_6_says() {
 #[test]
 fn the_topmost_via_is_replaced_in_its_list() {
     let mut request = request(INVITE);
-    let mut via = request.top_via().unwrap();
+    let mut via = request.headers.typed::<Via>().unwrap();
     via.set_received("192.0.2.7".parse().unwrap());
     via.set_rport(5099);
     request.headers.set_first(&via);
@@ -163,7 +163,7 @@ fn fields_are_set_in_their_place_and_cannot_break_their_line() {
     headers.push(HeaderName::Via, "b");
     headers.set(HeaderName::Via, "c");
     headers.prepend(HeaderName::Via, "d\r\nEvil: yes");
-    let all: Vec<_> = headers.iter().map(|f| (f.name.as_str(), &*f.value)).collect();
+    let all: Vec<_> = headers.iter().map(|f| (f.name.as_str(), f.value)).collect();
     let expected: [(&str, &[u8]); 3] = [("Via", b"d  Evil: yes"), ("Via", b"c"), ("Subject", b"one")];
     assert_eq!(all, expected);
 }

@@ -169,7 +169,7 @@ proptest! {
         };
         prop_assert_eq!(&read.uri, &request.uri);
         prop_assert_eq!(&read.body, &request.body);
-        prop_assert_eq!(read.from().ok(), request.from().ok());
+        prop_assert_eq!(read.headers.from().ok(), request.headers.from().ok());
         prop_assert_eq!(read.to_bytes(), printed);
     }
 

@@ -163,9 +163,9 @@ fn the_tortuous_invite_means_what_it_says() {
     let vias: Vec<Via> = invite.headers.list().unwrap();
     let branches: Vec<_> = vias.iter().map(|via| via.branch().unwrap()).collect();
     assert_eq!(branches, ["390skdjuw", "z9hG4bK9ikj8", "z9hG4bK30239"]);
-    assert_eq!(invite.from().unwrap().name.as_deref(), Some("J Rosenberg \\\""));
-    assert_eq!(invite.from().unwrap().tag(), Some("98asjd8"));
-    assert_eq!(invite.cseq().unwrap().number, 9);
+    assert_eq!(invite.headers.from().unwrap().name.as_deref(), Some("J Rosenberg \\\""));
+    assert_eq!(invite.headers.from().unwrap().tag(), Some("98asjd8"));
+    assert_eq!(invite.headers.cseq().unwrap().number, 9);
     assert_eq!(invite.headers.typed::<MaxForwards>().unwrap().0, 68);
     assert_eq!(invite.body.len(), 150);
     let contact: Contact = invite.headers.typed().unwrap();
@@ -178,7 +178,7 @@ fn escapes_are_decoded_only_on_demand() {
     assert_eq!(invite.uri.user().unwrap(), "sips:user@example.com");
     assert_eq!(invite.uri.to_string(), "sip:sips%3Auser%40example.com@example.net");
     let same: Uri = "sip:user@example.com".parse().unwrap();
-    assert!(invite.to().unwrap().uri.is_equivalent(&same));
+    assert!(invite.headers.to().unwrap().uri.is_equivalent(&same));
     let Message::Request(register) = accepted("escnull") else { panic!() };
     let users: Vec<_> = register.headers.list::<Contact>().unwrap();
     assert_eq!(users[1].uri().unwrap().user().unwrap(), "\0\0");
@@ -190,10 +190,10 @@ fn escapes_are_decoded_only_on_demand() {
 #[test]
 fn control_characters_in_a_quoted_name_survive() {
     let Message::Request(request) = accepted("intmeth") else { panic!() };
-    let to = request.to().unwrap();
+    let to = request.headers.to().unwrap();
     assert_eq!(to.name.as_deref(), Some("BEL:\u{7} NUL:\0 DEL:\u{7f}"));
     let response = request.response(sems_sip::StatusCode::OK, Some("t"));
-    assert_eq!(response.to().unwrap().name, to.name);
+    assert_eq!(response.headers.to().unwrap().name, to.name);
 }
 
 #[test]
@@ -215,6 +215,6 @@ fn an_ambiguous_port_belongs_to_the_address() {
     assert_eq!(request.uri.port(), Some(5070));
     for name in ["via-received-param-with-delim", "via-received-param-no-delim"] {
         let Message::Request(request) = accepted(name) else { panic!() };
-        assert_eq!(request.top_via().unwrap().received(), Some("2001:db8::9:255".parse().unwrap()));
+        assert_eq!(request.headers.top_via().unwrap().received(), Some("2001:db8::9:255".parse().unwrap()));
     }
 }

@@ -2,29 +2,7 @@
 
 use std::borrow::Cow;
 
-const fn is_unreserved(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')')
-}
-
-/// What stands unescaped in the user part. `#` is no part of the grammar, but phones dial it unescaped.
-pub(super) const fn is_user_char(b: u8) -> bool {
-    is_unreserved(b) || matches!(b, b'&' | b'=' | b'+' | b'$' | b',' | b';' | b'?' | b'/' | b'#')
-}
-
-/// What stands unescaped in the password.
-pub(super) const fn is_password_char(b: u8) -> bool {
-    is_unreserved(b) || matches!(b, b'&' | b'=' | b'+' | b'$' | b',')
-}
-
-/// What stands unescaped in a parameter; quotes and `@` are refused.
-pub(super) const fn is_param_char(b: u8) -> bool {
-    is_unreserved(b) || matches!(b, b'[' | b']' | b'/' | b':' | b'&' | b'+' | b'$' | b'`')
-}
-
-/// What stands unescaped in a header.
-pub(super) const fn is_header_char(b: u8) -> bool {
-    is_unreserved(b) || matches!(b, b'[' | b']' | b'/' | b'?' | b':' | b'+' | b'$')
-}
+use crate::grammar;
 
 const fn hex(b: u8) -> Option<u8> {
     match b {
@@ -33,22 +11,6 @@ const fn hex(b: u8) -> Option<u8> {
         b'A'..=b'F' => Some(b - b'A' + 10),
         _ => None,
     }
-}
-
-/// Whether `text` has only characters that `plain` accepts, and whole escapes.
-pub(super) fn is_escaped(text: &str, plain: fn(u8) -> bool) -> bool {
-    let mut bytes = text.bytes();
-    while let Some(b) = bytes.next() {
-        if b == b'%' {
-            let two = (bytes.next().and_then(hex), bytes.next().and_then(hex));
-            if two.0.is_none() || two.1.is_none() {
-                return false;
-            }
-        } else if !plain(b) {
-            return false;
-        }
-    }
-    true
 }
 
 /// The bytes of `text`, each with whether it was written as an escape.
@@ -81,7 +43,7 @@ pub fn encode_user(user: &str) -> String {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = String::with_capacity(user.len());
     for b in user.bytes() {
-        if is_user_char(b) && b != b'#' {
+        if grammar::is(b, grammar::USER) && b != b'#' {
             out.push(char::from(b));
         } else {
             out.push('%');

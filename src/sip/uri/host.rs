@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::grammar;
-use crate::text::Text;
+use crate::grammar::{self, Scan};
+use crate::text::{Part, Text};
 
 /// A host: a name or an address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,42 +20,38 @@ pub enum Host {
 impl Host {
     /// Reads a host without port.
     pub fn parse(text: &Text) -> Result<Self, &'static str> {
-        if let Some(inner) = text.strip_prefix('[') {
-            let inner = inner.strip_suffix(']').ok_or("IPv6 address without closing bracket")?;
-            // The grammar of RFC 3261 allowed three colons before an embedded IPv4 address (RFC 5118 §4.10).
-            let address = inner.parse().or_else(|_| inner.replacen(":::", "::", 1).parse());
-            return address.map(Self::V6).map_err(|_| "not an IPv6 address");
+        match Self::parse_with_port(text)? {
+            (host, None) => Ok(host),
+            (_, Some(_)) => Err("a port behind the host"),
         }
-        if text.as_bytes().first().is_some_and(u8::is_ascii_digit)
-            && let Ok(address) = text.parse()
-        {
-            return Ok(Self::V4(address));
-        }
-        // Underscores are no part of a host name, but deployed names have them.
-        let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
-        if text.is_empty() || !text.bytes().all(valid) || text.starts_with('.') {
-            return Err("not a host name");
-        }
-        Ok(Self::Name(text.clone()))
     }
 
     /// Reads `host[:port]`, with spaces around the colon as a Via may have them.
     pub fn parse_with_port(text: &Text) -> Result<(Self, Option<u16>), &'static str> {
-        let end = if text.starts_with('[') {
-            text.find(']').map(|at| at + 1).ok_or("IPv6 address without closing bracket")?
-        } else {
-            text.find(':').unwrap_or(text.len())
-        };
-        let (host, rest) = text.split_at(end);
-        let host = Self::parse(&text.slice(host.trim_end()))?;
-        match rest.trim_start() {
-            "" => Ok((host, None)),
-            rest => {
-                let digits = rest.strip_prefix(':').ok_or("text behind the host")?.trim();
-                let port = grammar::port(digits).ok_or("port is not a number up to 65535")?;
-                Ok((host, Some(port)))
-            }
+        let mut scan = Scan::new(text);
+        let host = scan.host(Part::whole(text))?;
+        let port = scan.skip_space().port()?;
+        if scan.skip_space().is_done() { Ok((host, port)) } else { Err("text behind the host") }
+    }
+
+    /// A host of which `text` is all, brackets included.
+    pub(crate) fn read(source: Part<'_>, text: &str) -> Result<Self, &'static str> {
+        let first = text.as_bytes().first().copied();
+        if first == Some(b'[') {
+            let inner = grammar::strip_brackets(text);
+            // The grammar of RFC 3261 allowed three colons before an embedded IPv4 address (RFC 5118 §4.10).
+            let address = inner.parse().or_else(|_| inner.replacen(":::", "::", 1).parse());
+            return address.map(Self::V6).map_err(|_| "not an IPv6 address");
         }
+        if first.is_some_and(|b| b.is_ascii_digit())
+            && let Ok(address) = text.parse()
+        {
+            return Ok(Self::V4(address));
+        }
+        if text.is_empty() || first == Some(b'.') {
+            return Err("not a host name");
+        }
+        Ok(Self::Name(source.slice(text)))
     }
 
     /// The address, if it is one.

@@ -14,8 +14,9 @@ use std::str::FromStr;
 pub use escape::{decode, encode_user};
 pub use host::Host;
 
+use crate::grammar::{self, Scan};
 use crate::params::Params;
-use crate::text::Text;
+use crate::text::{Part, Text};
 
 /// A URI in a request line or header.
 ///
@@ -70,22 +71,28 @@ pub struct OtherUri {
 impl Uri {
     /// Reads a URI. `Err` says what is wrong.
     pub fn parse(text: &Text) -> Result<Self, &'static str> {
-        let (scheme, rest) = text.split_once(':').ok_or("URI without scheme")?;
-        let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
-        if !scheme.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) || !scheme.bytes().all(valid) {
+        Self::read(Part::whole(text))
+    }
+
+    pub(crate) fn read(text: Part<'_>) -> Result<Self, &'static str> {
+        let mut scan = Scan::new(&text);
+        if scan.eat_text("sip:") {
+            return SipUri::read(text, scan, false).map(Self::Sip);
+        }
+        let scheme = scan.take(grammar::SCHEME);
+        if !scheme.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) || !scan.eat(b':') {
             return Err("URI without scheme");
         }
-        if text.bytes().any(|b| b <= b' ' || matches!(b, b'<' | b'>' | b'"' | 127)) {
-            return Err("URI with a space, quote or angle bracket");
-        }
         if scheme.eq_ignore_ascii_case("sip") {
-            SipUri::parse(text, rest, false).map(Self::Sip)
+            SipUri::read(text, scan, false).map(Self::Sip)
         } else if scheme.eq_ignore_ascii_case("sips") {
-            SipUri::parse(text, rest, true).map(Self::Sip)
+            SipUri::read(text, scan, true).map(Self::Sip)
         } else if scheme.eq_ignore_ascii_case("tel") {
-            TelUri::parse(text, rest).map(Self::Tel)
+            TelUri::read(text, scan).map(Self::Tel)
+        } else if text.bytes().any(|b| b <= b' ' || matches!(b, b'<' | b'>' | b'"' | 127)) {
+            Err("URI with a space, quote or angle bracket")
         } else {
-            Ok(Self::Other(OtherUri { scheme: text.slice(scheme), rest: text.slice(rest) }))
+            Ok(Self::Other(OtherUri { scheme: text.slice(scheme), rest: text.slice(scan.rest()) }))
         }
     }
 
@@ -223,26 +230,20 @@ impl Uri {
 }
 
 impl SipUri {
-    fn parse(text: &Text, rest: &str, secure: bool) -> Result<Self, &'static str> {
-        let (userinfo, rest) = split_userinfo(rest);
-        let (user, password) = match userinfo {
-            Some(userinfo) => parse_userinfo(text, userinfo)?,
-            None => (None, None),
+    fn read(text: Part<'_>, mut scan: Scan<'_>, secure: bool) -> Result<Self, &'static str> {
+        let (user, password) = read_userinfo(text, &mut scan)?;
+        let host = scan.host(text)?;
+        let port = scan.port()?;
+        let params = read_params(text, &mut scan)?;
+        let headers = if scan.eat(b'?') {
+            check_headers(scan.rest())?;
+            Some(text.slice(scan.rest()))
+        } else if scan.is_done() {
+            None
+        } else {
+            return Err("URI with something behind the host");
         };
-        let (rest, headers) = rest.split_once('?').map_or((rest, None), |(a, b)| (a, Some(b)));
-        let (host_port, params) = rest.split_once(';').map_or((rest, None), |(a, b)| (a, Some(b)));
-        let (host, port) = Host::parse_with_port(&text.slice(host_port))?;
-        let params = match params {
-            Some(params) => {
-                check_uri_params(params)?;
-                Params::from_checked(text.slice(params))
-            }
-            None => Params::new(),
-        };
-        if let Some(headers) = headers {
-            check_headers(headers)?;
-        }
-        Ok(Self { secure, user, password, host, port, params, headers: headers.map(|h| text.slice(h)) })
+        Ok(Self { secure, user, password, host, port, params, headers })
     }
 
     /// The value of `transport`.
@@ -257,48 +258,54 @@ impl SipUri {
     }
 }
 
-/// Splits at the `@` that ends the user part: the last one before any header.
-fn split_userinfo(rest: &str) -> (Option<&str>, &str) {
-    match rest.find('@') {
-        Some(at) => {
-            let (userinfo, host) = rest.split_at(at);
-            (Some(userinfo), host.get(1..).unwrap_or_default())
-        }
-        None => (None, rest),
-    }
-}
-
 type UserInfo = (Option<Text>, Option<Text>);
 
-fn parse_userinfo(text: &Text, userinfo: &str) -> Result<UserInfo, &'static str> {
-    let (user, password) = userinfo.split_once(':').map_or((userinfo, None), |(a, b)| (a, Some(b)));
-    if user.is_empty() {
-        return Err("URI with an empty user");
+/// What stands before an `@`, if there is one.
+fn read_userinfo(text: Part<'_>, scan: &mut Scan<'_>) -> Result<UserInfo, &'static str> {
+    let mut ahead = *scan;
+    let user = ahead.take_escaped(grammar::USER);
+    let password = ahead.eat(b':').then(|| ahead.take_escaped(grammar::PASSWORD));
+    if ahead.eat(b'@') {
+        if user.is_empty() {
+            return Err("URI with an empty user");
+        }
+        *scan = ahead;
+        return Ok((Some(text.slice(user)), password.map(|p| text.slice(p))));
     }
-    if !escape::is_escaped(user, escape::is_user_char) {
-        return Err("URI whose user has unescaped characters");
+    match memchr::memchr(b'@', scan.rest().as_bytes()) {
+        Some(_) => Err("URI whose user or password has unescaped characters"),
+        None => Ok((None, None)),
     }
-    if password.is_some_and(|p| !escape::is_escaped(p, escape::is_password_char)) {
-        return Err("URI whose password has unescaped characters");
-    }
-    Ok((Some(text.slice(user)), password.map(|p| text.slice(p))))
 }
 
-fn check_uri_params(params: &str) -> Result<(), &'static str> {
-    for part in params.split(';') {
-        let (name, value) = part.split_once('=').map_or((part, None), |(a, b)| (a, Some(b)));
-        let valid = |text: &str| !text.is_empty() && escape::is_escaped(text, escape::is_param_char);
-        if !valid(name) || value.is_some_and(|value| !valid(value)) {
+/// Reads `;name=value;name`, as far as it goes.
+fn read_params(text: Part<'_>, scan: &mut Scan<'_>) -> Result<Params, &'static str> {
+    if !scan.eat(b';') {
+        return Ok(Params::new());
+    }
+    let all = scan.rest();
+    loop {
+        let named = !scan.take_escaped(grammar::URI_PARAM).is_empty();
+        let valued = !scan.eat(b'=') || !scan.take_escaped(grammar::URI_PARAM).is_empty();
+        if !named || !valued {
             return Err("URI with a malformed parameter");
         }
+        if !scan.eat(b';') {
+            break;
+        }
     }
-    Ok(())
+    let params = all.get(..all.len() - scan.rest().len()).unwrap_or_default();
+    Ok(Params::from_checked(text.slice(params)))
 }
 
 fn check_headers(headers: &str) -> Result<(), &'static str> {
     for pair in headers.split('&') {
         let (name, value) = pair.split_once('=').ok_or("URI with a header without value")?;
-        let valid = |text: &str| escape::is_escaped(text, escape::is_header_char);
+        let valid = |text: &str| {
+            let mut scan = Scan::new(text);
+            scan.take_escaped(grammar::URI_HEADER);
+            scan.is_done()
+        };
         if name.is_empty() || !valid(name) || !valid(value) {
             return Err("URI with a malformed header");
         }
@@ -307,20 +314,17 @@ fn check_headers(headers: &str) -> Result<(), &'static str> {
 }
 
 impl TelUri {
-    fn parse(text: &Text, rest: &str) -> Result<Self, &'static str> {
-        let (number, params) = rest.split_once(';').map_or((rest, None), |(a, b)| (a, Some(b)));
+    fn read(text: Part<'_>, mut scan: Scan<'_>) -> Result<Self, &'static str> {
+        let number = scan.before(b';');
         let valid =
             |b: u8| b.is_ascii_hexdigit() || matches!(b, b'+' | b'*' | b'#' | b'-' | b'.' | b'(' | b')');
         if number.is_empty() || !number.bytes().all(valid) {
             return Err("tel URI with a malformed number");
         }
-        let params = match params {
-            Some(params) => {
-                check_uri_params(params)?;
-                Params::from_checked(text.slice(params))
-            }
-            None => Params::new(),
-        };
+        let params = read_params(text, &mut scan)?;
+        if !scan.is_done() {
+            return Err("tel URI with a malformed parameter");
+        }
         Ok(Self { number: text.slice(number), params })
     }
 

@@ -174,10 +174,10 @@ impl Layer {
 
     /// Takes a response (RFC 3261 section 17.1.3). Those that match nothing are dropped.
     pub(crate) fn receive_response(&mut self, now: Instant, response: Response) -> Option<Upcall> {
-        let via = response.top_via().ok()?;
+        let via = response.headers.top_via().ok()?;
         let digits = via.branch()?.strip_prefix(MAGIC_COOKIE)?;
         let branch = u64::from_str_radix(digits, 16).ok()?;
-        let method = response.cseq().ok()?.method;
+        let method = response.headers.cseq().ok()?.method.clone();
         let key = ClientKey { branch, cancel: method == Method::Cancel };
         let timing = self.timing(&self.clients.get(&key)?.flow);
         let transaction = self.clients.get_mut(&key)?;
@@ -214,7 +214,7 @@ impl Layer {
         if is_invite && response.status.is_success() {
             transaction.request = None;
             transaction.bytes = Bytes::new();
-            let tag = response.to().ok().and_then(|to| to.tag().map(Text::from)).unwrap_or_default();
+            let tag = response.headers.to().ok().and_then(|to| to.tag().map(Text::from)).unwrap_or_default();
             if let Some((_, flow, bytes)) = transaction.acks.iter().find(|(known, ..)| *known == tag).cloned()
             {
                 self.transmit(&flow, bytes);
@@ -376,19 +376,18 @@ impl ClientTransaction {
 }
 
 /// What ACK (to a refusal) and CANCEL repeat of their INVITE: RFC 3261 sections 17.1.1.3 and 9.1.
-fn shadow(invite: &Request, method: Method, to: Option<Bytes>) -> Request {
+fn shadow(invite: &Request, method: Method, to: Option<&[u8]>) -> Request {
     let mut headers = Headers::new();
     for (index, field) in invite.headers.iter().enumerate() {
-        let value = &field.value;
-        match &field.name {
-            HeaderName::Via if index == 0 => headers.push(HeaderName::Via, value.clone()),
+        match field.name {
+            HeaderName::Via if index == 0 => headers.push_field(field),
             HeaderName::Route | HeaderName::From | HeaderName::CallId | HeaderName::MaxForwards => {
-                headers.push(field.name.clone(), value.clone());
+                headers.push_field(field);
             }
-            HeaderName::To => headers.push(HeaderName::To, to.clone().unwrap_or_else(|| value.clone())),
+            HeaderName::To => headers.push(HeaderName::To, to.unwrap_or(field.value)),
             HeaderName::CSeq => {
-                let number = invite.headers.typed::<CSeq>().map_or(0, |cseq| cseq.number);
-                headers.push(HeaderName::CSeq, Text::from(format!("{number} {method}")));
+                let number = invite.headers.cseq().map_or(0, |cseq| cseq.number);
+                headers.push_typed(&CSeq { number, method: method.clone() });
             }
             _ => {}
         }
@@ -399,7 +398,7 @@ fn shadow(invite: &Request, method: Method, to: Option<Bytes>) -> Request {
 }
 
 fn refusal_ack(invite: &Request, response: &Response) -> Bytes {
-    let to = response.headers.all(&HeaderName::To).next().cloned();
+    let to = response.headers.get(&HeaderName::To);
     shadow(invite, Method::Ack, to).to_bytes()
 }
 

@@ -13,12 +13,16 @@ use super::{
     Key, Layer, Upcall,
 };
 use crate::{
-    HeaderName, Method, Request, Response, StatusCode,
+    HeaderName, Headers, Method, Request, Response, StatusCode,
     endpoint::LegId,
     flow::Flow,
     header::{MAGIC_COOKIE, Via},
     timer::{Timer, Timers},
 };
+
+/// Room for what responses repeat of most requests: how many fields, and how many bytes of values.
+const USUAL_HEAD: usize = 8;
+const USUAL_HEAD_BYTES: usize = 320;
 
 /// Who answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,9 +85,9 @@ impl Layer {
             // A client of RFC 2543.
             None => {
                 let call_id = request.headers.get(&HeaderName::CallId).unwrap_or_default();
-                let from = request.from().ok();
+                let from = request.headers.from().ok();
                 let tag = from.as_ref().and_then(|from| from.tag()).unwrap_or_default();
-                let number = request.cseq().map_or(0, |cseq| cseq.number).to_be_bytes();
+                let number = request.headers.cseq().map_or(0, |cseq| cseq.number).to_be_bytes();
                 let branch = via.branch().unwrap_or_default();
                 self.hash(&[
                     branch.as_bytes(),
@@ -109,7 +113,7 @@ impl Layer {
 
     /// Whether this request came before by another way (RFC 3261 section 8.2.2.2), and what to remember if not.
     pub(crate) fn merge_key(&self, request: &Request) -> (u128, bool) {
-        let from = request.from().ok();
+        let from = request.headers.from().ok();
         let tag = from.as_ref().and_then(|from| from.tag()).unwrap_or_default();
         let call_id = request.headers.get(&HeaderName::CallId).unwrap_or_default();
         let cseq = request.headers.get(&HeaderName::CSeq).unwrap_or_default();
@@ -336,6 +340,7 @@ enum Input {
 /// The part of a request that responses repeat.
 fn head_of(request: &Request) -> Request {
     let mut head = Request::new(request.method.clone(), request.uri.clone());
+    head.headers = Headers::with_capacity(USUAL_HEAD, USUAL_HEAD_BYTES);
     for field in &request.headers {
         if matches!(
             field.name,
@@ -347,7 +352,7 @@ fn head_of(request: &Request) -> Request {
                 | HeaderName::RecordRoute
                 | HeaderName::Timestamp
         ) {
-            head.headers.push(field.name.clone(), field.value.clone());
+            head.headers.push_field(field);
         }
     }
     head
