@@ -77,7 +77,7 @@ impl Desk {
             .iter()
             .find(|l| l.transport == transport && l.address.is_ipv6() == remote.is_ipv6())?;
         let local = self.local.towards(listener.address, remote.ip());
-        Some(Flow { transport, local, remote })
+        Some(Flow::to_listener(transport, local, remote))
     }
 
     /// A request that begins no call.

@@ -22,6 +22,7 @@ mod desk;
 mod host;
 mod identity;
 mod limits;
+mod locate;
 mod location;
 pub mod media;
 mod registrar;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use dashmap::DashMap;
-use sems_sip::{Flow, Transport, Uri};
+use sems_sip::{Flow, Header, Text, Transport, Uri, header::Path};
 use tokio::sync::mpsc;
 
 /// An address of record: one user of one domain (SER-M7).
@@ -54,8 +54,19 @@ pub(crate) struct Binding {
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) uri: Uri,
-    pub(crate) flow: Flow,
+    /// The flow that its phone registered by.
+    pub(crate) flow: Option<Flow>,
     pub(crate) route: Vec<String>,
+    /// The server that it is sent to, where neither `route` nor `uri` says so.
+    pub(crate) next_hop: Option<Uri>,
+}
+
+impl Target {
+    /// Where it is sent when there is no flow (RFC 3261 section 8.1.2).
+    pub(crate) fn next_hop(&self) -> Option<Uri> {
+        let path = || Path::parse(&Text::from(self.route.first()?.clone())).ok().map(|path| path.0.uri);
+        self.next_hop.clone().or_else(path).or_else(|| Some(self.uri.clone()))
+    }
 }
 
 /// A change on its way to the store.
@@ -96,7 +107,12 @@ impl Location {
         contacts.sort_by(|a, b| b.q.total_cmp(&a.q));
         contacts
             .into_iter()
-            .map(|binding| Target { uri: binding.contact, flow: binding.flow, route: binding.path })
+            .map(|binding| Target {
+                uri: binding.contact,
+                flow: Some(binding.flow),
+                route: binding.path,
+                next_hop: None,
+            })
             .collect()
     }
 
@@ -165,11 +181,14 @@ pub(crate) fn parse_flow(text: &str) -> Option<Flow> {
     let transport = match parts.next()? {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp,
+        "tls" => Transport::Tls,
+        "ws" => Transport::Ws,
+        "wss" => Transport::Wss,
         _ => return None,
     };
     let local = SocketAddr::from_str(parts.next()?).ok()?;
     let remote = SocketAddr::from_str(parts.next()?).ok()?;
-    Some(Flow { transport, local, remote })
+    Some(Flow::new(transport, local, remote))
 }
 
 #[cfg(test)]

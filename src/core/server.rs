@@ -15,7 +15,7 @@ use sems_app::{DynApplication, Host, HostBackend, LoadError, Params, Plugin};
 use sems_media::CodecKind;
 use sems_sip::{Endpoint, Method};
 use sems_store::{Store, StoreError};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use crate::{
     accounts::Accounts,
@@ -25,12 +25,13 @@ use crate::{
     desk::Desk,
     host::CoreHost,
     identity::Gate,
+    locate::Locator,
     location::{Aor, Binding, Change, Location, flow_text, parse_flow},
     media::{Engine, EngineConfig, EngineError},
     shared::Shared,
     signalling::{Ask, Parts, Signalling, Task},
     snapshot::Snapshots,
-    transport::{self, Listener, Streams, UdpSockets},
+    transport::{self, Limits, Listener, Room, Streams, UdpSockets},
     view::View,
 };
 
@@ -44,7 +45,7 @@ const DRAIN: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(8);
 /// Files beside those of calls: database, logs, listeners, HTTP, scripts.
 const OTHER_FILES: u64 = 512;
-/// TCP connections of SIP that there is room for in any case.
+/// Connections of SIP that there is room for in any case.
 const LEAST_CONNECTIONS: u64 = 128;
 /// RTP and RTCP sockets of two legs; a call that is recorded has one leg and a file.
 const FILES_A_CALL: u64 = 4;
@@ -103,7 +104,7 @@ impl Server {
     /// # Errors
     /// See [`StartError`]; nothing stays bound then.
     pub async fn start(config: Config, store: Store, plugins: &[Plugin]) -> Result<Self, StartError> {
-        let room = Arc::new(Semaphore::new(raise_file_limit(config.calls.max)?));
+        let room = room(&config)?;
         let config = Arc::new(config);
         let accounts = Accounts::read(&store).await?;
         let engine = Engine::start(engine_config(&config))?;
@@ -122,9 +123,12 @@ impl Server {
             applications,
             calls: Calls::new(),
             counters: counters.clone(),
+            connections: room.clone(),
+            locator: Locator::default(),
             codecs: config.media.codecs.iter().map(codec).collect(),
             public_address: public_address(&config),
             ring_timeout: config.calls.ring_timeout,
+            failover_after: config.sip.failover_after,
         });
         let (stream_events_in, stream_events) = mpsc::channel(transport::EVENTS);
         let mut udp = UdpSockets::new();
@@ -210,21 +214,38 @@ impl Server {
     }
 }
 
-/// Allows the open files that the calls need. Returns how many TCP connections there is room for besides.
-fn raise_file_limit(calls: usize) -> Result<usize, StartError> {
+/// Room for as many connections as are wanted and the open files allow.
+fn room(config: &Config) -> Result<Arc<Room>, StartError> {
+    let streams = &config.streams;
+    let total = raise_file_limit(config.calls.max, streams.max)?.min(streams.max);
+    if total < streams.max {
+        tracing::warn!(streams.max, total, "the limit of open files leaves room for fewer connections");
+    }
+    Ok(Room::new(Limits {
+        total,
+        per_peer: streams.max_per_peer,
+        half_open: streams.max_half_open,
+        idle: streams.idle_timeout,
+        first: streams.half_open_timeout,
+        message: streams.max_message,
+    }))
+}
+
+/// Allows the open files that the calls need. Returns how many connections there is room for besides.
+fn raise_file_limit(calls: usize, connections: usize) -> Result<usize, StartError> {
     let needed = OTHER_FILES + LEAST_CONNECTIONS + FILES_A_CALL * calls as u64;
-    let wanted = needed + transport::CONNECTIONS as u64;
-    let connections = |files: u64| (LEAST_CONNECTIONS + files.min(wanted) - needed) as usize;
+    let wanted = needed + connections as u64;
+    let room = |files: u64| (LEAST_CONNECTIONS + files.min(wanted) - needed) as usize;
     let limit = getrlimit(Resource::Nofile);
     if limit.current.is_none_or(|current| current >= wanted) {
-        return Ok(connections(wanted));
+        return Ok(room(wanted));
     }
     let allowed = limit.maximum.unwrap_or(u64::MAX);
     // Root may raise the hard limit as well; others take what they are allowed.
     for files in [wanted, allowed.clamp(needed, wanted)] {
         let raised = Rlimit { current: Some(files), maximum: limit.maximum.map(|hard| hard.max(files)) };
         if setrlimit(Resource::Nofile, raised).is_ok() {
-            return Ok(connections(files));
+            return Ok(room(files));
         }
     }
     Err(StartError::Files { calls, needed, allowed })
@@ -284,7 +305,7 @@ fn listen(
     config: &Config,
     udp: &mut UdpSockets,
     streams: &mpsc::Sender<transport::StreamEvent>,
-    room: &Arc<Semaphore>,
+    room: &Arc<Room>,
 ) -> Result<Vec<Listener>, StartError> {
     let mut listeners: Vec<Listener> = Vec::new();
     for wanted in &config.sip.listen {

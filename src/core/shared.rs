@@ -6,7 +6,10 @@ use sems_app::DynApplication;
 use sems_media::{Capabilities, CodecKind, LocalMedia};
 use sems_store::Store;
 
-use crate::{call::Calls, counters::Counters, location::Location, media::Engine, signalling::Signalling};
+use crate::{
+    call::Calls, counters::Counters, locate::Locator, location::Location, media::Engine,
+    signalling::Signalling, transport::Room,
+};
 
 /// The length of our packets, unless the peer asks for another.
 const PTIME: u8 = 20;
@@ -20,9 +23,13 @@ pub(crate) struct Shared {
     pub(crate) applications: HashMap<String, Arc<dyn DynApplication>>,
     pub(crate) calls: Calls,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) connections: Arc<Room>,
+    pub(crate) locator: Locator,
     pub(crate) codecs: Vec<CodecKind>,
     pub(crate) public_address: Option<IpAddr>,
     pub(crate) ring_timeout: Duration,
+    /// Silence of one address after which the next one of the same server is tried.
+    pub(crate) failover_after: Duration,
 }
 
 impl std::fmt::Debug for Shared {

@@ -18,7 +18,7 @@ use crate::{
     config::Config,
     counters::Counters,
     desk::Desk,
-    transport::{StreamEvent, Streams, UdpSockets},
+    transport::{Sent, StreamEvent, Streams, UdpSockets},
 };
 
 /// Asks of all call actors on their way to the signalling task. An actor waits for most of its asks, so this
@@ -73,6 +73,10 @@ pub(crate) enum Ask {
         remote: std::net::SocketAddr,
         reply: oneshot::Sender<Option<Flow>>,
     },
+    IsOpen {
+        flow: Flow,
+        reply: oneshot::Sender<bool>,
+    },
     Drain,
     Reload {
         config: Arc<Config>,
@@ -108,6 +112,16 @@ impl Signalling {
         let (reply, answer) = oneshot::channel();
         self.ask(Ask::FlowTo { transport, remote, reply }).await;
         answer.await.ok().flatten()
+    }
+
+    /// Whether messages can take a flow that a peer opened: its connection is there, or it needs none.
+    pub(crate) async fn is_open(&self, flow: &Flow) -> bool {
+        if flow.transport == Transport::Udp {
+            return true;
+        }
+        let (reply, answer) = oneshot::channel();
+        self.ask(Ask::IsOpen { flow: flow.clone(), reply }).await;
+        answer.await.unwrap_or(false)
     }
 
     /// Sends a request within a dialog and waits for its final answer.
@@ -211,11 +225,15 @@ impl Task {
 
     fn take_stream(&mut self, event: StreamEvent) {
         match event {
-            StreamEvent::Opened { flow, writer } => self.streams.opened(flow, writer),
+            StreamEvent::Opened { flow, line } => {
+                self.endpoint.handle_connected(&flow);
+                self.streams.opened(flow, line);
+            }
             StreamEvent::Message { flow, bytes } => self.take_message(&flow, bytes),
-            StreamEvent::Closed { flow } => {
-                self.streams.closed(&flow);
-                self.endpoint.handle_transport_error(Instant::now(), &flow);
+            StreamEvent::Closed { flow, number } => {
+                if self.streams.closed(&flow, number) {
+                    self.endpoint.handle_transport_error(Instant::now(), &flow);
+                }
             }
         }
     }
@@ -249,12 +267,16 @@ impl Task {
     fn transmit(&mut self, flow: &Flow, bytes: Bytes) {
         self.counters.sip_sent.increment();
         let sent = match flow.transport {
-            Transport::Udp => self.udp.send(flow, &bytes),
+            Transport::Udp => self.udp.send(flow, &bytes).map(|()| Sent::Queued),
             _ => self.streams.send(flow, bytes),
         };
-        if let Err(error) = sent {
-            tracing::debug!(remote = %flow.remote, %error, "a message could not be sent");
-            self.endpoint.handle_transport_error(Instant::now(), flow);
+        match sent {
+            Ok(Sent::Queued) => {}
+            Ok(Sent::Opening) => self.endpoint.handle_connected(flow),
+            Err(error) => {
+                tracing::debug!(%flow, %error, "a message could not be sent");
+                self.endpoint.handle_transport_error(Instant::now(), flow);
+            }
         }
     }
 
@@ -349,6 +371,9 @@ impl Task {
             }
             Ask::FlowTo { transport, remote, reply } => {
                 let _ = reply.send(self.flow_to(transport, remote));
+            }
+            Ask::IsOpen { flow, reply } => {
+                let _ = reply.send(self.streams.is_open(&flow));
             }
             Ask::Drain => self.endpoint.set_draining(Some(RETRY_AFTER)),
             Ask::Reload { config, accounts } => self.desk.reload(config, accounts),

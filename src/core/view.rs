@@ -95,6 +95,12 @@ impl Snapshots for View {
             ),
             count("sems_sip_received_total", "SIP messages received.", counters.sip_received.get()),
             count("sems_sip_sent_total", "SIP messages sent.", counters.sip_sent.get()),
+            gauge("sems_connections", "SIP connections.", self.shared.connections.taken_now()),
+            count(
+                "sems_connections_refused_total",
+                "SIP connections not taken because of the limits of [streams].",
+                self.shared.connections.refused(),
+            ),
             count("sems_media_received_total", "RTP and RTCP packets received.", media.packets_in),
             count("sems_media_sent_total", "RTP and RTCP packets sent.", media.packets_out),
             count(

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use sems_media::{Capabilities, CodecKind, Direction, Frame, LocalMedia, Pulled, Session};
 use sems_sip::{
-    Endpoint, Flow, Transport, Uri,
+    Endpoint, Flow, Uri,
     endpoint::{Config, Credentials, Event, Invite, LegEvent, LegId, Output, Reply},
     header::NameAddr,
 };
@@ -81,7 +81,7 @@ impl Phone {
             version: 1,
             capabilities: Capabilities { codecs: codecs(&dial.codecs)?, dtmf: true, ptime: 20 },
         };
-        let flow = Flow { transport: Transport::Udp, local: address, remote: server };
+        let flow = Flow::udp(address, server);
         let mut endpoint = Endpoint::new(Config::default(), rand::random());
         let mut invite = Invite::new(flow, target.clone(), from(dial, address)?, NameAddr::new(target));
         invite.body = Some(sems_media::offer(&local, None, Direction::SendRecv));
@@ -153,7 +153,7 @@ impl Phone {
 
     fn take_sip(&mut self, remote: SocketAddr, bytes: Bytes) {
         if let Ok(local) = self.sip.local_addr() {
-            let flow = Flow { transport: Transport::Udp, local, remote };
+            let flow = Flow::udp(local, remote);
             self.endpoint.handle_message(Instant::now(), &flow, bytes);
         }
     }

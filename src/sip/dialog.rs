@@ -136,14 +136,28 @@ impl Dialog {
         in_order
     }
 
+    /// Their requests come by this flow now, and ours go back by it.
+    pub(crate) fn come_by(&mut self, flow: &Flow) {
+        let reconnect = self.flow.reconnect;
+        self.flow = Flow { reconnect: flow.reconnect.or(reconnect), ..flow.clone() };
+    }
+
     /// On datagrams, requests go to the next hop where that is an address the peer can be reached at; else, and
-    /// on streams always, where the peer's message came from.
+    /// on streams always, where the peer's message came from. A stream that is closed by then is opened anew to
+    /// the next hop.
     fn find_next_hop(&mut self) {
-        if self.nat || self.flow.transport != Transport::Udp {
+        let transport = self.flow.transport;
+        if self.nat || matches!(transport, Transport::Ws | Transport::Wss) {
             return;
         }
         let uri = self.route.first().map_or(&self.target, |hop| &hop.uri);
-        if uri.param("transport").is_some_and(|t| !t.eq_ignore_ascii_case("udp")) {
+        let named = uri.param("transport");
+        let is_same = match (transport, named.as_deref()) {
+            (Transport::Tls, None) => matches!(uri, Uri::Sip(sip) if sip.secure),
+            (Transport::Udp, None) => true,
+            (_, named) => named.is_some_and(|named| named.eq_ignore_ascii_case(transport.via_token())),
+        };
+        if !is_same {
             return;
         }
         let Some(ip) = uri.host().and_then(Host::ip) else { return };
@@ -151,7 +165,12 @@ impl Dialog {
         if ip.is_unspecified() || ip.is_ipv4() != here.is_ipv4() || is_private(ip) != is_private(here) {
             return;
         }
-        self.flow.remote = SocketAddr::new(ip, uri.port().unwrap_or(5060));
+        let next = SocketAddr::new(ip, uri.port().unwrap_or(transport.default_port()));
+        if transport == Transport::Udp {
+            self.flow.remote = next;
+        } else {
+            self.flow.reconnect = Some(next);
+        }
     }
 }
 

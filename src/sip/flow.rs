@@ -1,6 +1,12 @@
 //! Where a message came from, and goes back to.
 
-use std::{fmt, net::SocketAddr};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    net::SocketAddr,
+    sync::Arc,
+};
 
 /// What carries messages between two addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,7 +69,7 @@ impl fmt::Display for Transport {
 }
 
 /// A transport and its two ends. For streams this names the connection.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub struct Flow {
     /// What carries the messages.
     pub transport: Transport,
@@ -71,11 +77,70 @@ pub struct Flow {
     pub local: SocketAddr,
     /// The other end.
     pub remote: SocketAddr,
+    /// On streams: where a connection to this peer can be opened when there is none (RFC 3261 section 18.2.2);
+    /// none where nobody listens. It is no part of the flow's identity.
+    pub reconnect: Option<SocketAddr>,
+    /// On TLS connections that we open: the host name that the peer has to prove (RFC 5922). Two names at one
+    /// address are two connections.
+    pub name: Option<Arc<str>>,
 }
 
 impl Flow {
+    /// A flow that messages came by. Where it is a stream, it cannot be opened again.
+    pub fn new(transport: Transport, local: SocketAddr, remote: SocketAddr) -> Self {
+        Self { transport, local, remote, reconnect: None, name: None }
+    }
+
     /// A datagram flow.
     pub fn udp(local: SocketAddr, remote: SocketAddr) -> Self {
-        Self { transport: Transport::Udp, local, remote }
+        Self::new(Transport::Udp, local, remote)
+    }
+
+    /// A flow to an address that the peer listens on.
+    pub fn to_listener(transport: Transport, local: SocketAddr, remote: SocketAddr) -> Self {
+        Self { reconnect: Some(remote), ..Self::new(transport, local, remote) }
+    }
+
+    /// The same way with a new connection; none where no connection can be opened, or where this is that flow.
+    pub(crate) fn again(&self) -> Option<Self> {
+        let remote = self.reconnect.filter(|remote| *remote != self.remote)?;
+        Some(Self { remote, ..self.clone() })
+    }
+
+    fn identity(&self) -> (Transport, SocketAddr, SocketAddr, Option<&str>) {
+        (self.transport, self.local, self.remote, self.name.as_deref())
+    }
+}
+
+impl fmt::Display for Flow {
+    /// `TCP 192.0.2.1:5060 -> 198.51.100.7:40000`
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} -> {}", self.transport, self.local, self.remote)
+    }
+}
+
+impl PartialEq for Flow {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for Flow {}
+
+impl Hash for Flow {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
+}
+
+impl PartialOrd for Flow {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Flow {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.identity().cmp(&other.identity())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpStream, UdpSocket},
+    net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::atomic::{AtomicU32, Ordering},
     time::{Duration, Instant},
 };
@@ -40,6 +40,37 @@ impl Got {
     /// The one value of a header.
     pub fn header(&self, name: &str) -> &str {
         self.headers(name).first().copied().unwrap_or_else(|| panic!("no {name} in {}", self.0))
+    }
+}
+
+impl Got {
+    /// The response of whoever was asked, its tag `t`, with more header lines and a body.
+    pub fn answer(&self, status: &str, more: &[&str], body: &str) -> String {
+        let head = self.0.split("\r\n\r\n").next().unwrap_or_default();
+        let mut text = format!("SIP/2.0 {status}\r\n");
+        for line in head.lines().skip(1) {
+            let name = line.split(':').next().unwrap_or_default().trim().to_ascii_lowercase();
+            match name.as_str() {
+                "via" | "from" | "call-id" | "cseq" | "record-route" => text.push_str(line),
+                "to" if line.contains(";tag=") || status.starts_with("100") => text.push_str(line),
+                "to" => text.push_str(&format!("{line};tag=t")),
+                _ => continue,
+            }
+            text.push_str("\r\n");
+        }
+        for line in more {
+            text.push_str(line);
+            text.push_str("\r\n");
+        }
+        text.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+        text
+    }
+
+    /// 200 with an answer of PCMU.
+    pub fn accept(&self, contact: &str) -> String {
+        let contact = format!("Contact: {contact}");
+        let body = OFFER.replace(" 0 8\r\n", " 0\r\n");
+        self.answer("200 OK", &[&contact, "Content-Type: application/sdp"], &body)
     }
 }
 
@@ -254,34 +285,61 @@ fn acknowledgement(invite: &str, refusal: &Got) -> String {
     )
 }
 
-/// A TCP connection to the server.
-pub struct Stream(TcpStream, Vec<u8>);
+/// What a stream is written to and read from.
+pub trait Pipe: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Pipe for T {}
+
+/// A connection to or from the server.
+pub struct Stream {
+    pipe: Box<dyn Pipe>,
+    local: SocketAddr,
+    /// As it stands in Via.
+    transport: &'static str,
+    unread: Vec<u8>,
+}
 
 impl Stream {
+    /// A TCP connection to the server.
     pub fn new(server: SocketAddr) -> Self {
-        let stream = TcpStream::connect(server).expect("a connection");
+        Self::from_tcp(TcpStream::connect(server).expect("a connection"))
+    }
+
+    fn from_tcp(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        Self(stream, Vec::new())
+        let local = stream.local_addr().expect("an address");
+        Self::over(Box::new(stream), local, "TCP")
+    }
+
+    /// Any other connection.
+    pub fn over(pipe: Box<dyn Pipe>, local: SocketAddr, transport: &'static str) -> Self {
+        Self { pipe, local, transport, unread: Vec::new() }
+    }
+
+    /// The next connection that the server opens to this listener.
+    pub fn accept(listener: &TcpListener) -> Self {
+        Self::from_tcp(accept(listener))
     }
 
     pub fn local(&self) -> SocketAddr {
-        self.0.local_addr().expect("an address")
+        self.local
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.0.write_all(bytes.as_ref()).expect("bytes are sent");
+        self.pipe.write_all(bytes.as_ref()).expect("bytes are sent");
+        self.pipe.flush().expect("bytes are sent");
     }
 
     /// The next message, with its body.
     pub fn message(&mut self) -> Got {
         loop {
-            let text = String::from_utf8_lossy(&self.1).into_owned();
+            let text = String::from_utf8_lossy(&self.unread).into_owned();
             if let Some(end) = text.find("\r\n\r\n") {
                 let head = Got(text[..end + 4].to_owned());
                 let body: usize = head.header("Content-Length").parse().expect("a length");
-                if self.1.len() >= end + 4 + body {
-                    let rest = self.1.split_off(end + 4 + body);
-                    let message = std::mem::replace(&mut self.1, rest);
+                if self.unread.len() >= end + 4 + body {
+                    let rest = self.unread.split_off(end + 4 + body);
+                    let message = std::mem::replace(&mut self.unread, rest);
                     return Got(String::from_utf8_lossy(&message).into_owned());
                 }
             }
@@ -289,23 +347,100 @@ impl Stream {
         }
     }
 
+    /// The next request of this method; what comes before it is passed over.
+    pub fn request(&mut self, method: &str) -> Got {
+        loop {
+            let got = self.message();
+            if got.0.starts_with(&format!("{method} ")) {
+                return got;
+            }
+        }
+    }
+
+    /// The next response of this status; what comes before it is passed over.
+    pub fn response(&mut self, status: u16) -> Got {
+        loop {
+            let got = self.message();
+            if got.0.starts_with(&format!("SIP/2.0 {status} ")) {
+                return got;
+            }
+        }
+    }
+
+    /// Sends a request and waits for its final response.
+    pub fn ask_text(&mut self, text: &str) -> Got {
+        self.send(text);
+        loop {
+            let got = self.message();
+            if got.0.starts_with("SIP/2.0 ") && got.status() >= 200 {
+                return got;
+            }
+        }
+    }
+
+    pub fn ask(&mut self, ask: &Ask) -> Got {
+        let text = ask.text(self.transport, self.local);
+        self.ask_text(&text)
+    }
+
+    /// Registers an account's contact for 10 minutes; the 200.
+    pub fn register(&mut self, user: &str, contact: &str) -> Got {
+        let mut ask = Ask::new("REGISTER", "sip:localhost").claiming(user);
+        ask.to = format!("<sip:{user}@localhost>");
+        ask = ask.line(format!("Contact: {contact}")).line("Expires: 600");
+        let first = ask.text(self.transport, self.local);
+        let challenge = self.ask_text(&first);
+        assert_eq!(challenge.status(), 401, "{}", challenge.0);
+        ask.cseq += 1;
+        let second = ask.text(self.transport, self.local);
+        let password = format!("{user}-secret");
+        let got = self.ask_text(&authorized(&first, &second, &challenge, user, &password, Knows::Md5));
+        assert_eq!(got.status(), 200, "{}", got.0);
+        got
+    }
+
     fn fill(&mut self) {
         let mut buffer = [0; 4096];
-        match self.0.read(&mut buffer) {
-            Ok(length) if length > 0 => self.1.extend_from_slice(&buffer[..length]),
-            other => panic!("{other:?} after {:?}", String::from_utf8_lossy(&self.1)),
+        match self.pipe.read(&mut buffer) {
+            Ok(length) if length > 0 => self.unread.extend_from_slice(&buffer[..length]),
+            other => panic!("{other:?} after {:?}", String::from_utf8_lossy(&self.unread)),
         }
     }
 
     /// Reads until what came ends with `end`; everything that came.
     pub fn until(&mut self, end: &str) -> String {
         loop {
-            let text = String::from_utf8_lossy(&self.1).into_owned();
+            let text = String::from_utf8_lossy(&self.unread).into_owned();
             if text.ends_with(end) {
-                self.1.clear();
+                self.unread.clear();
                 return text;
             }
             self.fill();
+        }
+    }
+
+    /// Whether the server closes it, after whatever it still sends.
+    pub fn is_closed(&mut self) -> bool {
+        let mut rest = Vec::new();
+        match self.pipe.read_to_end(&mut rest) {
+            Ok(_) => true,
+            Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+        }
+    }
+}
+
+/// The next connection to a listener, within [`PATIENCE`].
+pub fn accept(listener: &TcpListener) -> TcpStream {
+    let until = Instant::now() + PATIENCE;
+    listener.set_nonblocking(true).expect("a listener");
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(false).expect("a stream");
+                return stream;
+            }
+            Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(10)),
+            Err(error) => panic!("nobody connects: {error}"),
         }
     }
 }

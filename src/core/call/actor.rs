@@ -230,6 +230,7 @@ impl<'e> Actor<'e> {
                 }
             }
             LegEvent::Refreshed { body: None }
+            | LegEvent::Trying
             | LegEvent::Provisional { .. }
             | LegEvent::Answered { .. }
             | LegEvent::Answer { .. }

@@ -7,12 +7,13 @@ use sems_app::{CallError, Unavailable};
 use sems_media::CodecKind;
 use sems_sip::{
     Method,
-    endpoint::{Invite, LegEvent, Reply},
+    endpoint::{LegEvent, Reply},
 };
 use tokio::time::{Instant, sleep_until};
 
 use super::{
     actor::{EndedSide, Ending},
+    attempt::Inviting,
     digits,
     fork::{Fork, Tried, onward, unavailable},
     party::Party,
@@ -36,10 +37,10 @@ pub(crate) async fn connect(
     entry: &Entry,
     targets: &[Target],
     ring: Duration,
-    invite: impl Fn(&Target, Bytes) -> Invite,
+    inviting: Inviting,
 ) -> Connected {
     let prefer = caller.offered_codecs();
-    let mut fork = Fork::start(shared, targets, prefer.as_deref(), invite).await;
+    let mut fork = Fork::start(shared, targets, prefer, &inviting);
     let deadline = Instant::now() + ring;
     let mut rang = false;
     let mut stopping = shared.calls.stopping();

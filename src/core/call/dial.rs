@@ -8,7 +8,7 @@ use sems_app::{
     command::{self, DialOptions, Reply},
 };
 use sems_sip::{
-    Request, Text, Transport,
+    Request, Text,
     endpoint::Invite,
     header::{MaxForwards, NameAddr, Route},
 };
@@ -19,6 +19,7 @@ use tokio::{
 
 use super::{
     actor::{Actor, Stage},
+    attempt::Inviting,
     fork::{Fork, Tried},
     party::Party,
     registry::Entry,
@@ -29,20 +30,20 @@ use crate::{
 };
 
 /// The INVITE that carries a caller's on to a contact: same From and To, one hop less to go.
-pub(super) fn onward(request: &Request) -> impl Fn(&Target, Bytes) -> Invite {
+pub(super) fn onward(request: &Request) -> Inviting {
     let from = request.headers.from().map(|from| from.0.clone()).ok();
     let to = request.headers.to().map(|to| to.0.clone()).ok();
     let left = request.headers.optional::<MaxForwards>().ok().flatten().map_or(70, |hops| hops.0);
-    move |target, body| {
+    Arc::new(move |target, flow, body| {
         let own = NameAddr::new(target.uri.clone());
         let from = from.clone().map_or_else(|| own.clone(), plain);
         let to = to.clone().map_or(own, plain);
-        let mut invite = Invite::new(target.flow.clone(), target.uri.clone(), from, to);
+        let mut invite = Invite::new(flow, target.uri.clone(), from, to);
         invite.body = Some(body);
         invite.max_forwards = u32::from(left.saturating_sub(1));
         invite.route = routes(target);
         invite
-    }
+    })
 }
 
 /// Without tag and other parameters.
@@ -73,14 +74,13 @@ pub(super) async fn serve(
         let _ = reply.send(Err(CallError::refuse(416, "Unsupported URI Scheme")));
         return;
     };
-    let mut fork = Fork::start(&shared, &targets, None, |target, body| {
-        let mut invite =
-            Invite::new(target.flow.clone(), target.uri.clone(), from_address.clone(), to_address.clone());
+    let inviting: Inviting = Arc::new(move |target, flow, body| {
+        let mut invite = Invite::new(flow, target.uri.clone(), from_address.clone(), to_address.clone());
         invite.body = Some(body);
         invite.route = routes(target);
         invite
-    })
-    .await;
+    });
+    let mut fork = Fork::start(&shared, &targets, None, &inviting);
     let deadline = Instant::now() + options.timeout;
     loop {
         let failed = tokio::select! {
@@ -158,24 +158,11 @@ async fn answered(
     drop(entry);
 }
 
-/// The server of a relay route as a target; none when its name or its family leads nowhere.
-pub(super) async fn server(shared: &Shared, request: &Request, to: &Uri) -> Vec<Target> {
-    let transport = match to.param("transport") {
-        Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-        _ => Transport::Udp,
-    };
-    let port = to.port().unwrap_or(transport.default_port());
-    let host = to.host().trim_matches(['[', ']']);
-    let remote = match tokio::net::lookup_host((host, port)).await {
-        Ok(mut found) => found.next(),
-        Err(error) => {
-            tracing::warn!(%to, %error, "a relay cannot be resolved");
-            None
-        }
-    };
-    let Some(remote) = remote else { return Vec::new() };
-    let flow = shared.signalling.flow_to(transport, remote).await;
-    flow.map(|flow| Target { uri: request.uri.clone(), flow, route: Vec::new() }).into_iter().collect()
+/// The server of a relay route as a target.
+pub(super) fn server(request: &Request, to: &Uri) -> Vec<Target> {
+    let Some(server) = address(to) else { return Vec::new() };
+    let next_hop = Some(server.uri);
+    vec![Target { uri: request.uri.clone(), flow: None, route: Vec::new(), next_hop }]
 }
 
 fn address(uri: &Uri) -> Option<NameAddr> {

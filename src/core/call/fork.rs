@@ -2,7 +2,6 @@
 
 use std::{
     future::poll_fn,
-    net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -10,12 +9,12 @@ use std::{
 use bytes::Bytes;
 use sems_app::Unavailable;
 use sems_media::CodecKind;
-use sems_sip::{
-    Response,
-    endpoint::{Invite, LegEvent},
-};
+use sems_sip::{Response, endpoint::LegEvent};
 
-use super::party::Party;
+use super::{
+    attempt::{Attempt, Inviting},
+    party::Party,
+};
 use crate::{location::Target, shared::Shared};
 
 /// What the attempts report.
@@ -32,31 +31,23 @@ pub(crate) enum Tried {
 /// The attempts under way.
 #[derive(Debug)]
 pub(crate) struct Fork {
-    attempts: Vec<Party>,
+    attempts: Vec<Attempt>,
     best: u16,
 }
 
 impl Fork {
-    /// Calls all targets; `invite` makes the INVITE for each around our offer.
-    pub(crate) async fn start(
+    /// Begins to call all targets, with an offer of ours each, `prefer` first.
+    pub(crate) fn start(
         shared: &Arc<Shared>,
         targets: &[Target],
-        prefer: Option<&[CodecKind]>,
-        invite: impl Fn(&Target, Bytes) -> Invite,
+        prefer: Option<Vec<CodecKind>>,
+        inviting: &Inviting,
     ) -> Self {
-        let mut attempts = Vec::with_capacity(targets.len());
-        let mut best = 0;
-        for target in targets {
-            let address: IpAddr = target.flow.local.ip();
-            match Party::call(shared.clone(), address, prefer, |body| invite(target, body)).await {
-                Ok(party) => attempts.push(party),
-                Err(error) => {
-                    tracing::warn!(%error, "a contact could not be called");
-                    best = better(best, error.status());
-                }
-            }
-        }
-        Self { attempts, best }
+        let prefer: Option<Arc<[CodecKind]>> = prefer.map(Arc::from);
+        let attempt = |target: &Target| {
+            Attempt::new(shared.clone(), target.clone(), prefer.clone(), Arc::clone(inviting))
+        };
+        Self { attempts: targets.iter().map(attempt).collect(), best: 0 }
     }
 
     /// The next thing that happens. Cancel-safe.
@@ -71,7 +62,8 @@ impl Fork {
                     return Tried::Provisional { status: response.status.0, body: body_of(*response) };
                 }
                 Some(LegEvent::Answered { response }) => {
-                    let party = Box::new(self.attempts.swap_remove(at));
+                    let Some(party) = self.attempts.swap_remove(at).into_party() else { continue };
+                    let party = Box::new(party);
                     self.cancel(Some("SIP;cause=200;text=\"Call completed elsewhere\"")).await;
                     return Tried::Answered { party, body: body_of(*response) };
                 }
@@ -92,7 +84,7 @@ impl Fork {
 
     /// What a callee wants before it answers.
     async fn in_between(&mut self, at: usize, event: LegEvent) {
-        let Some(party) = self.attempts.get_mut(at) else { return };
+        let Some(party) = self.attempts.get_mut(at).and_then(Attempt::party) else { return };
         match event {
             LegEvent::Offer { body, .. } if party.is_agreed() => party.take_offer(body).await,
             // Our own offer is not answered yet (RFC 3311 section 5.2).
@@ -105,21 +97,21 @@ impl Fork {
     /// The one attempt that is left, for early media; none while several ring.
     pub(crate) fn only(&mut self) -> Option<&mut Party> {
         match self.attempts.as_mut_slice() {
-            [party] => Some(party),
+            [attempt] => attempt.party(),
             _ => None,
         }
     }
 
     /// Cancels all attempts. One that answers all the same is acknowledged and ended by the endpoint.
     pub(crate) async fn cancel(&mut self, reason: Option<&str>) {
-        for mut party in self.attempts.drain(..) {
+        for mut party in self.attempts.drain(..).filter_map(Attempt::into_party) {
             party.end(reason).await;
         }
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<(usize, Option<LegEvent>)> {
-        for (at, party) in self.attempts.iter_mut().enumerate() {
-            if let Poll::Ready(event) = party.events.poll_recv(cx) {
+        for (at, attempt) in self.attempts.iter_mut().enumerate() {
+            if let Poll::Ready(event) = attempt.poll_event(cx) {
                 return Poll::Ready((at, event));
             }
         }

@@ -1,6 +1,7 @@
 //! A call, from its INVITE to its record: the callee's phones first where there is one, applications then.
 
 mod actor;
+mod attempt;
 mod connect;
 mod dial;
 mod digits;
@@ -87,7 +88,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, invitation: Invitation) {
             reach(&shared, caller, &mut entry, &request, targets, absence).await
         }
         Plan::Relay(to) => {
-            let targets = dial::server(&shared, &request, &to).await;
+            let targets = dial::server(&request, &to);
             let absence = Absence { router: &router, flow: &flow, callee: callee.as_ref() };
             reach(&shared, caller, &mut entry, &request, targets, absence).await
         }
@@ -147,7 +148,7 @@ async fn reach(
         }
         // Strangers reach our accounts, and no server beyond them.
         Some(Target::Relay { to }) if info.identity != Identity::Stranger => {
-            let targets = dial::server(shared, request, to).await;
+            let targets = dial::server(request, to);
             match ring_all(shared, &mut caller, entry, request, &targets, ring).await {
                 Connected::Over(ending) => ending,
                 Connected::Unavailable { status, .. } => refuse(shared, &caller, status).await,

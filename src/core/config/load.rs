@@ -79,6 +79,7 @@ impl Config {
     ) {
         self.read_server(Section::open("server", root, source, variables));
         self.read_sip(Section::open("sip", root, source, variables));
+        self.read_streams(Section::open("streams", root, source, variables));
         self.read_media(Section::open("media", root, source, variables));
         self.read_calls(Section::open("calls", root, source, variables));
         self.read_registrar(Section::open("registrar", root, source, variables));
@@ -132,10 +133,34 @@ impl Config {
         section.set("min_session_expires", &mut sip.min_session_expires, |value| {
             at_least(*value, 90, "RFC 4028 allows nothing below 90s")
         });
+        section.set("failover_after", &mut sip.failover_after, |value| {
+            at_least(*value, 1, "a server may need 1s to answer")
+        });
         let place = section.set("session_expires", &mut sip.session_expires, |_| Ok(()));
         if !sip.session_expires.is_zero() && sip.session_expires < sip.min_session_expires {
             section.fault_at(place, "session_expires", "is shorter than sip.min_session_expires");
         }
+        section.finish();
+    }
+
+    fn read_streams(&mut self, mut section: Section<'_>) {
+        let streams = &mut self.streams;
+        let some = |max: &usize| {
+            if *max == 0 { Err("0 would refuse every connection".to_owned()) } else { Ok(()) }
+        };
+        section.set("max", &mut streams.max, some);
+        section.set("max_per_peer", &mut streams.max_per_peer, some);
+        section.set("max_half_open", &mut streams.max_half_open, some);
+        section.set("half_open_timeout", &mut streams.half_open_timeout, |value| {
+            at_least(*value, 1, "no peer sends anything in less than 1s")
+        });
+        section.set("idle_timeout", &mut streams.idle_timeout, |value| {
+            at_least(*value, 1, "no connection would last")
+        });
+        section.set("max_message", &mut streams.max_message, |bytes| match bytes {
+            4096..=1_048_576 => Ok(()),
+            _ => Err(format!("{bytes} is not between 4096 and 1048576")),
+        });
         section.finish();
     }
 

@@ -44,6 +44,8 @@ pub struct Config {
     pub server: Server,
     /// `[sip]`
     pub sip: Sip,
+    /// `[streams]`
+    pub streams: Streams,
     /// `[media]`
     pub media: Media,
     /// `[calls]`
@@ -94,6 +96,25 @@ pub struct Sip {
     pub session_expires: Duration,
     /// The shortest session interval accepted, at least 90 s (RFC 4028 section 5).
     pub min_session_expires: Duration,
+    /// How long a server may say nothing before its next address is tried (RFC 3263 section 4.3).
+    pub failover_after: Duration,
+}
+
+/// `[streams]`: SIP over connections.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Streams {
+    /// Connections at once, at least 1; fewer where the system allows fewer open files.
+    pub max: usize,
+    /// Connections at once of one IPv4 address or IPv6 /64, at least 1.
+    pub max_per_peer: usize,
+    /// Connections at once that have not brought a message yet, at least 1; one peer gets a tenth of them.
+    pub max_half_open: usize,
+    /// How long such a connection is kept.
+    pub half_open_timeout: Duration,
+    /// How long a connection on which nothing comes is kept.
+    pub idle_timeout: Duration,
+    /// The longest message, in bytes; 4096 to 1048576.
+    pub max_message: usize,
 }
 
 /// `[media]`
@@ -175,6 +196,7 @@ impl Default for Config {
             file: None,
             server: Server { data_dir: PathBuf::from("var"), domains: vec!["localhost".to_owned()] },
             sip: Sip::default(),
+            streams: Streams::default(),
             media: Media::default(),
             calls: Calls { ring_timeout: Duration::from_secs(25), max: 4000, per_second: 0 },
             registrar: Registrar {
@@ -208,6 +230,21 @@ impl Default for Sip {
             user_agent: concat!("sems/", env!("CARGO_PKG_VERSION")).to_owned(),
             session_expires: Duration::from_secs(1800),
             min_session_expires: Duration::from_secs(90),
+            failover_after: Duration::from_secs(4),
+        }
+    }
+}
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self {
+            max: 20_000,
+            max_per_peer: 1000,
+            max_half_open: 1000,
+            half_open_timeout: Duration::from_secs(30),
+            // Above the longest registration.
+            idle_timeout: Duration::from_secs(2 * 3600),
+            max_message: 65_536,
         }
     }
 }

@@ -52,11 +52,7 @@ fn request(method: &str, lines: &str) -> Request {
 }
 
 fn flow(remote: &str) -> Flow {
-    Flow {
-        transport: Transport::Udp,
-        local: "192.0.2.9:5060".parse().expect("address"),
-        remote: remote.parse().expect("address"),
-    }
+    Flow::new(Transport::Udp, "192.0.2.9:5060".parse().expect("address"), remote.parse().expect("address"))
 }
 
 fn alice() -> Aor {

@@ -43,11 +43,11 @@ impl Desk {
         );
         let parsed = Message::parse(Bytes::from(text.replace('\n', "\r\n")));
         let Ok(Message::Request(request)) = parsed else { panic!("no request: {text}") };
-        let flow = Flow {
-            transport: Transport::Udp,
-            local: "192.0.2.9:5060".parse().expect("address"),
-            remote: "198.51.100.7:40000".parse().expect("address"),
-        };
+        let flow = Flow::new(
+            Transport::Udp,
+            "192.0.2.9:5060".parse().expect("address"),
+            "198.51.100.7:40000".parse().expect("address"),
+        );
         register(&self.settings, &self.location, self.now, &alice(), &flow, &request)
     }
 
@@ -86,7 +86,8 @@ fn a_contact_is_bound_told_refreshed_and_removed() {
     assert_eq!(header(&reply, &HeaderName::Contact), ["<sip:alice@Phone.example>;expires=600"]);
     assert_eq!(desk.written(), ["+sip:alice@Phone.example"]);
     let targets = desk.location.targets(&alice(), desk.now);
-    assert_eq!(targets[0].flow.remote.port(), 40_000, "calls go where the REGISTER came from");
+    let flow = targets[0].flow.as_ref().expect("its own");
+    assert_eq!(flow.remote.port(), 40_000, "calls go where the REGISTER came from");
     // A query changes nothing.
     let reply = desk.register("");
     assert_eq!((reply.status, header(&reply, &HeaderName::Contact).len()), (200, 1));

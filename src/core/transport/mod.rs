@@ -1,11 +1,15 @@
 //! Sockets: from bytes on the wire to messages with their [`Flow`], and back.
 
+mod connection;
 mod local;
+mod room;
 mod stream;
 mod udp;
 
+pub(crate) use connection::StreamEvent;
 pub(crate) use local::LocalAddresses;
-pub(crate) use stream::{CONNECTIONS, EVENTS, StreamEvent, Streams, listen};
+pub(crate) use room::{Limits, Room};
+pub(crate) use stream::{EVENTS, Sent, Streams, listen};
 pub(crate) use udp::UdpSockets;
 
 use std::{io, net::SocketAddr};

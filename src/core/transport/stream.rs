@@ -1,4 +1,4 @@
-//! TCP connections: a reader and a writer task each, the table of them with the signalling task.
+//! The table of connections, kept by the signalling task, and the listeners that fill it.
 
 use std::{
     collections::HashMap,
@@ -8,110 +8,120 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::{Bytes, BytesMut};
-use sems_sip::{
-    Flow, Transport,
-    framing::{Framed, Framer},
-};
+use bytes::Bytes;
+use sems_sip::{Flow, Transport};
 use socket2::{Protocol, Type};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
-    sync::{Semaphore, mpsc},
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
     time::timeout,
 };
 
-use super::{Listener, bind};
+use super::{
+    Listener, bind,
+    connection::{Connection, Line, StreamEvent},
+    room::Room,
+};
 
 /// Messages of all connections on their way to the signalling task: some milliseconds of work for it. Beyond
-/// it the readers wait, and TCP holds the peers back.
+/// it the readers wait, each in its turn, and TCP holds the peers back.
 pub(crate) const EVENTS: usize = 1024;
-/// Messages waiting for one peer to read them. One that reads nothing for so many is gone.
-const UNSENT: usize = 256;
-/// Connections at once, all peers together; a later one is closed at once. Fewer where the system allows fewer
-/// open files.
-pub(crate) const CONNECTIONS: usize = 20_000;
 /// How long a connection attempt may take: below Timer B, so that the transaction still hears of it.
 const CONNECT: Duration = Duration::from_secs(8);
-/// A connection on which nothing came for this long is closed: above the longest registration.
-const IDLE: Duration = Duration::from_secs(2 * 3600);
-/// A connection that has not completed its first message by then is closed.
-const FIRST: Duration = Duration::from_secs(30);
-/// How long a blocked write may last.
-const WRITE: Duration = Duration::from_secs(10);
 
-/// What a connection tells the signalling task.
-#[derive(Debug)]
-pub(crate) enum StreamEvent {
-    /// It is open; messages go to `writer`.
-    Opened { flow: Flow, writer: mpsc::Sender<Bytes> },
-    /// A whole message.
-    Message { flow: Flow, bytes: Bytes },
-    /// It is closed.
-    Closed { flow: Flow },
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// It waits for the peer on an open connection.
+    Queued,
+    /// It waits for a connection that is being opened.
+    Opening,
 }
 
 /// The open connections, by flow.
 #[derive(Debug)]
 pub(crate) struct Streams {
-    open: HashMap<Flow, mpsc::Sender<Bytes>>,
+    open: HashMap<Flow, Line>,
     events: mpsc::Sender<StreamEvent>,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
 }
 
 impl Streams {
-    /// A table whose connections each take a permit of `room`, as those that are accepted do.
-    pub(crate) fn new(events: mpsc::Sender<StreamEvent>, room: Arc<Semaphore>) -> Self {
+    /// A table whose connections each take a seat in `room`, as those that are accepted do.
+    pub(crate) fn new(events: mpsc::Sender<StreamEvent>, room: Arc<Room>) -> Self {
         Self { open: HashMap::new(), events, room }
     }
 
-    /// An accepted connection. It lives as long as its writer is in the table.
-    pub(crate) fn opened(&mut self, flow: Flow, writer: mpsc::Sender<Bytes>) {
-        self.open.insert(flow, writer);
+    /// An accepted connection. It lives as long as its line is in the table.
+    pub(crate) fn opened(&mut self, flow: Flow, line: Line) {
+        self.open.insert(flow, line);
     }
 
-    pub(crate) fn closed(&mut self, flow: &Flow) {
-        if self.open.get(flow).is_some_and(mpsc::Sender::is_closed) {
-            self.open.remove(flow);
+    /// Whether a connection of this flow is open, or being opened.
+    pub(crate) fn is_open(&self, flow: &Flow) -> bool {
+        self.open.get(flow).is_some_and(|line| !line.unsent.is_closed())
+    }
+
+    /// A connection ended. False where another one has taken its place since.
+    pub(crate) fn closed(&mut self, flow: &Flow, number: u64) -> bool {
+        match self.open.get(flow) {
+            Some(line) if line.number == number => {
+                self.open.remove(flow);
+                true
+            }
+            Some(_) => false,
+            None => true,
         }
     }
 
-    /// Sends on the flow's connection, opening one where there is none.
+    /// Sends on the flow's connection. Where there is none, opens one if the flow's peer listens there.
     ///
     /// # Errors
-    /// The peer does not read, or there are too many connections.
-    pub(crate) fn send(&mut self, flow: &Flow, bytes: Bytes) -> io::Result<()> {
-        if let Some(writer) = self.open.get(flow) {
-            match writer.try_send(bytes) {
-                Ok(()) => return Ok(()),
+    /// The peer does not read (its connection is closed then), there is no connection and no way to one, or there
+    /// are too many.
+    pub(crate) fn send(&mut self, flow: &Flow, mut bytes: Bytes) -> io::Result<Sent> {
+        if let Some(line) = self.open.get(flow) {
+            match line.unsent.try_send(bytes) {
+                Ok(()) => return Ok(Sent::Queued),
                 Err(mpsc::error::TrySendError::Full(_)) => {
+                    tracing::debug!(remote = %flow.remote, "a peer does not read; its connection is closed");
                     self.open.remove(flow);
                     return Err(io::ErrorKind::TimedOut.into());
                 }
-                Err(mpsc::error::TrySendError::Closed(bytes)) => return self.connect(flow, bytes),
+                Err(mpsc::error::TrySendError::Closed(unsent)) => {
+                    self.open.remove(flow);
+                    bytes = unsent;
+                }
             }
+        }
+        if flow.reconnect != Some(flow.remote) {
+            return Err(io::ErrorKind::NotConnected.into());
         }
         self.connect(flow, bytes)
     }
 
-    fn connect(&mut self, flow: &Flow, first: Bytes) -> io::Result<()> {
-        let Ok(permit) = self.room.clone().try_acquire_owned() else {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        };
-        let (writer, unsent) = mpsc::channel(UNSENT);
-        // The channel is new and has room.
-        let _ = writer.try_send(first);
-        let pong = writer.downgrade();
-        self.open.insert(flow.clone(), writer);
-        let (flow, events) = (flow.clone(), self.events.clone());
-        tokio::spawn(async move {
-            open(flow, pong, unsent, events).await;
-            drop(permit);
-        });
-        Ok(())
+    fn connect(&mut self, flow: &Flow, first: Bytes) -> io::Result<Sent> {
+        let seat = self.room.leave_to(flow.remote.ip()).map_err(|full| {
+            tracing::debug!(remote = %flow.remote, %full, "no connection is opened");
+            io::Error::from(io::ErrorKind::ConnectionRefused)
+        })?;
+        let (connection, line) = Connection::new(flow.clone(), seat, self.events.clone());
+        // The queue is new and has room.
+        let _ = line.unsent.try_send(first);
+        self.open.insert(flow.clone(), line);
+        tokio::spawn(open(connection));
+        Ok(Sent::Opening)
+    }
+}
+
+async fn open(connection: Connection) {
+    let started = Instant::now();
+    match timeout(CONNECT, TcpStream::connect(connection.flow.remote)).await {
+        Ok(Ok(stream)) => {
+            let _ = stream.set_nodelay(true);
+            connection.run(stream, started).await;
+        }
+        _ => connection.fail().await,
     }
 }
 
@@ -119,7 +129,7 @@ impl Streams {
 pub(crate) fn listen(
     address: SocketAddr,
     events: mpsc::Sender<StreamEvent>,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
 ) -> io::Result<Listener> {
     let listener = TcpListener::from_std(bind(address, Type::STREAM, Protocol::TCP)?.into())?;
     let address = listener.local_addr()?;
@@ -127,7 +137,7 @@ pub(crate) fn listen(
     Ok(Listener { transport: Transport::Tcp, address })
 }
 
-async fn accept(listener: TcpListener, events: mpsc::Sender<StreamEvent>, room: Arc<Semaphore>) {
+async fn accept(listener: TcpListener, events: mpsc::Sender<StreamEvent>, room: Arc<Room>) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -136,22 +146,20 @@ async fn accept(listener: TcpListener, events: mpsc::Sender<StreamEvent>, room: 
         match accepted {
             Ok((stream, remote)) => {
                 let Ok(local) = stream.local_addr() else { continue };
-                let Ok(permit) = room.clone().try_acquire_owned() else {
-                    tracing::debug!(%remote, "too many TCP connections");
-                    continue;
+                let seat = match room.admit(remote.ip()) {
+                    Ok(seat) => seat,
+                    Err(full) => {
+                        tracing::debug!(%remote, %full, "a connection is not taken");
+                        continue;
+                    }
                 };
-                let flow = Flow { transport: Transport::Tcp, local, remote };
-                let (writer, unsent) = mpsc::channel(UNSENT);
-                let pong = writer.downgrade();
-                let opened = StreamEvent::Opened { flow: flow.clone(), writer };
-                if events.send(opened).await.is_err() {
+                let _ = stream.set_nodelay(true);
+                let flow = Flow::new(Transport::Tcp, local, remote);
+                let (connection, line) = Connection::new(flow.clone(), seat, events.clone());
+                if events.send(StreamEvent::Opened { flow, line }).await.is_err() {
                     return;
                 }
-                let events = events.clone();
-                tokio::spawn(async move {
-                    run(stream, flow, pong, unsent, events).await;
-                    drop(permit);
-                });
+                tokio::spawn(connection.run(stream, Instant::now()));
             }
             Err(error) => {
                 // Out of descriptors, mostly: waiting a little is all that helps.
@@ -162,102 +170,29 @@ async fn accept(listener: TcpListener, events: mpsc::Sender<StreamEvent>, room: 
     }
 }
 
-async fn open(
-    flow: Flow,
-    pong: mpsc::WeakSender<Bytes>,
-    unsent: mpsc::Receiver<Bytes>,
-    events: mpsc::Sender<StreamEvent>,
-) {
-    match timeout(CONNECT, TcpStream::connect(flow.remote)).await {
-        Ok(Ok(stream)) => run(stream, flow, pong, unsent, events).await,
-        _ => {
-            drop(unsent);
-            let _ = events.send(StreamEvent::Closed { flow }).await;
-        }
-    }
-}
-
-async fn run(
-    stream: TcpStream,
-    flow: Flow,
-    pong: mpsc::WeakSender<Bytes>,
-    unsent: mpsc::Receiver<Bytes>,
-    events: mpsc::Sender<StreamEvent>,
-) {
-    let _ = stream.set_nodelay(true);
-    let (reader, writer) = stream.into_split();
-    tokio::select! {
-        () = read(reader, &flow, pong, &events) => {}
-        () = write(writer, unsent) => {}
-    }
-    let _ = events.send(StreamEvent::Closed { flow }).await;
-}
-
-async fn read(
-    mut reader: OwnedReadHalf,
-    flow: &Flow,
-    pong: mpsc::WeakSender<Bytes>,
-    events: &mpsc::Sender<StreamEvent>,
-) {
-    let mut framer = Framer::default();
-    let mut buffer = BytesMut::with_capacity(8192);
-    let started = Instant::now();
-    let mut seen = false;
-    loop {
-        let patience = if seen { IDLE } else { FIRST.saturating_sub(started.elapsed()) };
-        buffer.reserve(4096);
-        match timeout(patience, reader.read_buf(&mut buffer)).await {
-            Ok(Ok(length)) if length > 0 => {}
-            _ => return,
-        }
-        framer.push(&buffer.split());
-        loop {
-            match framer.next_frame() {
-                Ok(Some(Framed::Message(bytes))) => {
-                    seen = true;
-                    if events.send(StreamEvent::Message { flow: flow.clone(), bytes }).await.is_err() {
-                        return;
-                    }
-                }
-                Ok(Some(Framed::Ping)) => {
-                    // RFC 5626 section 4.4.1: a double CRLF is answered with one.
-                    if let Some(writer) = pong.upgrade() {
-                        let _ = writer.try_send(Bytes::from_static(b"\r\n"));
-                    }
-                }
-                Ok(Some(Framed::Pong)) => {}
-                Ok(None) => break,
-                Err(error) => {
-                    tracing::debug!(remote = %flow.remote, %error, "a stream lost its framing");
-                    return;
-                }
-            }
-        }
-    }
-}
-
-async fn write(mut writer: OwnedWriteHalf, mut unsent: mpsc::Receiver<Bytes>) {
-    while let Some(bytes) = unsent.recv().await {
-        if !matches!(timeout(WRITE, writer.write_all(&bytes)).await, Ok(Ok(()))) {
-            return;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::room::Limits, *};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// Longer than anything here takes.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    const MESSAGE: &[u8] = b"OPTIONS sip:a@b SIP/2.0\r\nContent-Length: 0\r\n\r\n";
 
     struct Listening {
         address: SocketAddr,
         told: mpsc::Receiver<StreamEvent>,
+        streams: Streams,
     }
 
-    fn listening(room: usize) -> Listening {
+    fn listening(total: usize) -> Listening {
         let (events, told) = mpsc::channel(8);
         let any = "127.0.0.1:0".parse().expect("an address");
-        let listener = listen(any, events, Arc::new(Semaphore::new(room))).expect("a listener");
-        Listening { address: listener.address, told }
+        let half_open = 10 * total;
+        let (idle, first) = (PATIENCE, PATIENCE);
+        let room = Room::new(Limits { total, per_peer: total, half_open, idle, first, message: 65_536 });
+        let listener = listen(any, events.clone(), room.clone()).expect("a listener");
+        Listening { address: listener.address, told, streams: Streams::new(events, room) }
     }
 
     impl Listening {
@@ -266,12 +201,12 @@ mod tests {
         }
 
         async fn next(&mut self) -> StreamEvent {
-            timeout(WRITE, self.told.recv()).await.expect("in time").expect("an event")
+            timeout(PATIENCE, self.told.recv()).await.expect("in time").expect("an event")
         }
 
-        async fn opened(&mut self) -> mpsc::Sender<Bytes> {
+        async fn opened(&mut self) -> (Flow, Line) {
             match self.next().await {
-                StreamEvent::Opened { writer, .. } => writer,
+                StreamEvent::Opened { flow, line } => (flow, line),
                 other => panic!("not opened: {other:?}"),
             }
         }
@@ -279,20 +214,20 @@ mod tests {
 
     async fn is_closed(stream: &mut TcpStream) -> bool {
         let mut rest = Vec::new();
-        matches!(timeout(WRITE, stream.read_to_end(&mut rest)).await, Ok(Ok(0) | Err(_)))
+        matches!(timeout(PATIENCE, stream.read_to_end(&mut rest)).await, Ok(Ok(0) | Err(_)))
     }
 
     #[tokio::test]
     async fn a_connection_beyond_their_number_is_closed_at_once() {
         let mut listening = listening(1);
         let mut first = listening.connect().await;
-        let writer = listening.opened().await;
+        let (_, line) = listening.opened().await;
         assert!(is_closed(&mut listening.connect().await).await);
         // The table drops one whose peer does not read: it ends, and there is room again.
-        drop(writer);
+        drop(line);
         assert!(is_closed(&mut first).await);
         assert!(matches!(listening.next().await, StreamEvent::Closed { .. }));
-        // Its permit goes back right after it said so.
+        // Its seat goes back right after it said so.
         tokio::task::yield_now().await;
         let _second = listening.connect().await;
         listening.opened().await;
@@ -302,16 +237,51 @@ mod tests {
     async fn a_ping_is_answered_and_a_message_passed_on() {
         let mut listening = listening(1);
         let mut stream = listening.connect().await;
-        let _writer = listening.opened().await;
+        let _line = listening.opened().await;
         stream.write_all(b"\r\n\r\n").await.expect("written");
         let mut pong = [0; 2];
-        timeout(WRITE, stream.read_exact(&mut pong)).await.expect("in time").expect("a pong");
+        timeout(PATIENCE, stream.read_exact(&mut pong)).await.expect("in time").expect("a pong");
         assert_eq!(&pong, b"\r\n");
-        let message = b"OPTIONS sip:a@b SIP/2.0\r\nContent-Length: 0\r\n\r\n";
-        stream.write_all(message).await.expect("written");
+        stream.write_all(MESSAGE).await.expect("written");
         match listening.next().await {
-            StreamEvent::Message { bytes, .. } => assert_eq!(&bytes[..], message),
+            StreamEvent::Message { bytes, .. } => assert_eq!(&bytes[..], MESSAGE),
             other => panic!("no message: {other:?}"),
         }
+    }
+
+    #[tokio::test]
+    async fn only_a_listening_peer_is_connected_to() {
+        let mut listening = listening(3);
+        let stream = listening.connect().await;
+        let (flow, line) = listening.opened().await;
+        listening.streams.opened(flow.clone(), line);
+        assert!(listening.streams.is_open(&flow));
+        drop(stream);
+        let StreamEvent::Closed { flow, number } = listening.next().await else { panic!("not closed") };
+        assert!(listening.streams.closed(&flow, number) && !listening.streams.is_open(&flow));
+        let error = listening.streams.send(&flow, Bytes::from_static(MESSAGE)).expect_err("nobody listens");
+        assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+        let to = Flow::to_listener(Transport::Tcp, flow.local, listening.address);
+        let sent = [0; 2].map(|_| listening.streams.send(&to, Bytes::from_static(MESSAGE)).expect("sent"));
+        assert_eq!(sent, [Sent::Opening, Sent::Queued]);
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_is_closed_and_blocks_nobody() {
+        let mut listening = listening(2);
+        let mut slow = listening.connect().await;
+        let (flow, line) = listening.opened().await;
+        listening.streams.opened(flow.clone(), line);
+        let long = Bytes::from(vec![b'x'; 60_000]);
+        let mut queued = 0;
+        while listening.streams.send(&flow, long.clone()).is_ok() {
+            queued += 1;
+            tokio::task::yield_now().await;
+            assert!(queued < 10_000, "a peer that reads nothing keeps all of it in our memory");
+        }
+        assert!(!listening.streams.is_open(&flow));
+        assert!(matches!(listening.next().await, StreamEvent::Closed { .. }));
+        let mut rest = vec![0; 1 << 20];
+        while matches!(slow.read(&mut rest).await, Ok(1..)) {}
     }
 }

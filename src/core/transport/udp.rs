@@ -85,7 +85,7 @@ impl UdpSockets {
         let bound = self.sockets[at].0;
         let local = self.local.towards(bound, remote.ip());
         let bytes = Bytes::copy_from_slice(&self.buffer[..length]);
-        (Flow { transport: Transport::Udp, local, remote }, bytes)
+        (Flow::udp(local, remote), bytes)
     }
 
     /// Sends a datagram from the socket of the flow's local port. UDP may lose it: so a full socket does too,
@@ -115,6 +115,6 @@ impl UdpSockets {
         })?;
         let bound = *bound;
         let local = self.local.towards(bound, remote.ip());
-        Some(Flow { transport: Transport::Udp, local, remote })
+        Some(Flow::udp(local, remote))
     }
 }

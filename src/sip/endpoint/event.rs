@@ -74,6 +74,8 @@ pub enum Event {
 /// News of a leg.
 #[derive(Debug)]
 pub enum LegEvent {
+    /// To our INVITE: 100, by which the next hop shows that it is there.
+    Trying,
     /// To our INVITE: a provisional response above 100. Its PRACK goes by itself.
     Provisional {
         /// The response.

@@ -69,7 +69,13 @@ impl Endpoint {
         self.receive(now, flow, bytes);
     }
 
-    /// The flow is broken: what was sent by it last is lost.
+    /// A stream is open, whoever opened it. Until [`handle_transport_error`](Self::handle_transport_error) tells that
+    /// it is not, messages take it; then those whose peer can be connected to take a new one.
+    pub fn handle_connected(&mut self, flow: &Flow) {
+        self.layer.connected(flow);
+    }
+
+    /// The flow is broken or closed: what was sent by it last is lost.
     pub fn handle_transport_error(&mut self, now: Instant, flow: &Flow) {
         for upcall in self.layer.break_clients(now, flow) {
             self.take_upcall(now, upcall);

@@ -248,6 +248,11 @@ fn note_source(via: &mut Via, flow: &Flow) -> (Flow, bool) {
     if flow.transport == Transport::Udp && !wants_rport && named == Some(ip) {
         back.remote = SocketAddr::new(ip, via.port.unwrap_or(5060));
     }
+    if matches!(flow.transport, Transport::Tcp | Transport::Tls) {
+        // Its sender may close the connection before it is answered, and listens where its Via says.
+        let port = via.port.unwrap_or(flow.transport.default_port());
+        back.reconnect = Some(SocketAddr::new(ip, port));
+    }
     (back, nat)
 }
 

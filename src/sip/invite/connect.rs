@@ -48,7 +48,9 @@ impl Leg {
             }
             return;
         };
-        if status.is_provisional() {
+        if status.code() == 100 {
+            self.emit(layer, LegEvent::Trying);
+        } else if status.is_provisional() {
             self.ring(now, layer, reaction);
         } else if status.is_success() {
             let late_offer = calling.late_offer;

@@ -386,7 +386,7 @@ impl Leg {
             return self.refuse(now, layer, arrival.id, 500);
         }
         if arrival.nat || arrival.flow.transport.is_reliable() {
-            dialog.flow = arrival.flow.clone();
+            dialog.come_by(arrival.flow);
         }
         match arrival.request.method {
             Method::Bye => self.receive_bye(now, layer, arrival),

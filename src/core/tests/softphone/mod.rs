@@ -43,7 +43,7 @@ impl Phone {
     pub(crate) async fn new(user: &str, server: SocketAddr) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
         let local = socket.local_addr().expect("an address");
-        let flow = Flow { transport: Transport::Udp, local, remote: server };
+        let flow = Flow::udp(local, server);
         let [high, low] = local.port().to_be_bytes();
         let mut seed = [low; 32];
         seed[0] = high;

@@ -31,6 +31,11 @@ pub(crate) struct ClientKey {
     cancel: bool,
 }
 
+impl ClientKey {
+    /// The least of all.
+    const FIRST: Self = Self { branch: 0, cancel: false };
+}
+
 /// Who waits for a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Owner {
@@ -149,6 +154,7 @@ impl Layer {
         owner: Owner,
         keep: bool,
     ) {
+        let flow = &self.live(flow);
         let bytes = request.to_bytes();
         self.transmit(flow, bytes.clone());
         let mut timers = Timers::default();
@@ -170,6 +176,7 @@ impl Layer {
             acks: SmallVec::new(),
         };
         self.clients.insert(key, transaction);
+        self.waiting.insert((flow.clone(), key));
     }
 
     /// Takes a response (RFC 3261 section 17.1.3). Those that match nothing are dropped.
@@ -207,7 +214,7 @@ impl Layer {
             self.cancel_if_wanted(now, key);
         }
         let transaction = self.clients.get_mut(&key)?;
-        if response.status.code() == 100 {
+        if response.status.code() == 100 && !matches!(transaction.owner, Owner::Leg(_, Purpose::Invite)) {
             return None;
         }
         let is_invite = matches!(transaction.machine, Machine::Invite(_));
@@ -315,9 +322,10 @@ impl Layer {
 
     /// The flow is broken: fails what waits on it.
     pub(crate) fn break_clients(&mut self, now: Instant, flow: &Flow) -> Vec<Upcall> {
-        let mut keys: Vec<ClientKey> =
-            self.clients.iter().filter(|(_, t)| t.flow == *flow).map(|(key, _)| *key).collect();
-        keys.sort_unstable();
+        self.open.remove(flow);
+        let first = (flow.clone(), ClientKey::FIRST);
+        let keys: Vec<ClientKey> =
+            self.waiting.range(first..).take_while(|(on, _)| on == flow).map(|(_, key)| *key).collect();
         let timing = self.timing(flow);
         let mut upcalls = Vec::new();
         for key in keys {
@@ -344,7 +352,9 @@ impl Layer {
     fn settle_client(&mut self, key: ClientKey) {
         let Some(transaction) = self.clients.get_mut(&key) else { return };
         if transaction.is_terminated() {
-            self.clients.remove(&key);
+            if let Some(transaction) = self.clients.remove(&key) {
+                self.waiting.remove(&(transaction.flow, key));
+            }
         } else {
             self.deadlines.note(Key::Client(key), &mut transaction.timers);
         }

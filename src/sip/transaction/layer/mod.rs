@@ -5,7 +5,7 @@ mod clients;
 mod servers;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     fmt::Write,
     hash::{BuildHasher, RandomState},
     net::SocketAddr,
@@ -48,7 +48,7 @@ pub(crate) enum Key {
 /// What the layer tells those above it.
 #[derive(Debug)]
 pub(crate) enum Upcall {
-    /// A response to a request of ours; never 100, and provisional only for INVITE.
+    /// A response to a request of ours; provisional only for INVITE, and 100 only for one that calls.
     Response {
         /// The transaction.
         key: ClientKey,
@@ -92,6 +92,10 @@ pub(crate) struct Layer {
     /// Requests that open something, by what RFC 3261 section 8.2.2.2 compares.
     merges: HashMap<u128, u64>,
     clients: HashMap<ClientKey, ClientTransaction>,
+    /// Which transactions wait on a flow, so that one that breaks fails them without a search.
+    waiting: BTreeSet<(Flow, ClientKey)>,
+    /// The streams that are open.
+    open: HashSet<Flow>,
     next_server: u64,
     hashers: [RandomState; 2],
 }
@@ -112,6 +116,8 @@ impl Layer {
             server_keys: HashMap::new(),
             merges: HashMap::new(),
             clients: HashMap::new(),
+            waiting: BTreeSet::new(),
+            open: HashSet::new(),
             next_server: 0,
             hashers: [RandomState::new(), RandomState::new()],
         }
@@ -187,7 +193,22 @@ impl Layer {
     }
 
     pub(crate) fn transmit(&mut self, flow: &Flow, bytes: Bytes) {
-        self.output.push_back(Output::Transmit { flow: flow.clone(), bytes });
+        let flow = self.live(flow);
+        self.output.push_back(Output::Transmit { flow, bytes });
+    }
+
+    /// A stream is open.
+    pub(crate) fn connected(&mut self, flow: &Flow) {
+        self.open.insert(flow.clone());
+    }
+
+    /// The way that a message takes now: by a new connection where the flow's own is closed (RFC 3261 section
+    /// 18.2.2).
+    fn live(&self, flow: &Flow) -> Flow {
+        if !flow.transport.is_reliable() || self.open.contains(flow) {
+            return flow.clone();
+        }
+        flow.again().unwrap_or_else(|| flow.clone())
     }
 
     pub(crate) fn event(&mut self, event: Event) {

@@ -1,0 +1,66 @@
+//! Which ways lead to a target (RFC 3263, RFC 5626 section 5.3).
+
+use std::{net::SocketAddr, sync::Arc};
+
+use sems_sip::{Flow, Transport, Uri};
+
+use crate::{location::Target, shared::Shared};
+
+/// The ways to a target, the best first: the flow its phone registered by while that is open, else those that its
+/// next hop's URI means.
+pub(crate) async fn ways(shared: &Shared, target: &Target) -> Vec<Flow> {
+    if let Some(flow) = &target.flow
+        && shared.signalling.is_open(flow).await
+    {
+        return vec![flow.clone()];
+    }
+    let Some(uri) = target.next_hop() else { return Vec::new() };
+    let mut ways = Vec::new();
+    for place in shared.locator.locate(&uri).await {
+        if let Some(flow) = shared.signalling.flow_to(place.transport, place.address).await {
+            ways.push(Flow { name: place.name, ..flow });
+        }
+    }
+    ways
+}
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) transport: Transport,
+    pub(crate) address: SocketAddr,
+    /// The name that it has to prove, on TLS.
+    pub(crate) name: Option<Arc<str>>,
+}
+
+/// Finds servers.
+#[derive(Debug, Default)]
+pub(crate) struct Locator;
+
+impl Locator {
+    /// Where a URI's server listens, the best place first.
+    pub(crate) async fn locate(&self, uri: &Uri) -> Vec<Place> {
+        let Uri::Sip(sip) = uri else { return Vec::new() };
+        let transport = match uri.param("transport") {
+            Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
+            _ => Transport::Udp,
+        };
+        let port = sip.port.unwrap_or(transport.default_port());
+        let found = match sip.host.ip() {
+            Some(ip) => vec![SocketAddr::new(ip, port)],
+            None => match tokio::net::lookup_host((sip.host.to_string(), port)).await {
+                Ok(found) => found.collect(),
+                Err(error) => {
+                    tracing::warn!(%uri, %error, "a server cannot be found");
+                    Vec::new()
+                }
+            },
+        };
+        found.into_iter().map(|address| Place { transport, address, name: None }).collect()
+    }
+
+    /// A way failed.
+    pub(crate) fn avoid(&self, way: &Flow) {
+        tracing::debug!(%way, "a way failed");
+    }
+}

@@ -1,0 +1,192 @@
+//! SIP over every transport, on real sockets: connections that close, are reused, idle, flooded or not read.
+
+mod field;
+
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    time::{Duration, Instant},
+};
+
+use field::{
+    Server, eventually,
+    wire::{Ask, Got, PATIENCE, Stream, Wire},
+};
+
+/// A number of `/metrics`.
+fn metric(server: &Server, name: &str) -> f64 {
+    let (status, text) = server.get("/metrics");
+    assert_eq!(status, 200, "{text}");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {name} in {text}"))
+}
+
+fn until_connections(server: &Server, count: f64) {
+    eventually(&format!("{count} connections"), PATIENCE, || {
+        (metric(server, "sems_connections") == count).then_some(())
+    });
+}
+
+/// A listener that a phone or a proxy has.
+fn home() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").expect("a port")
+}
+
+/// The next request of a method that reaches a UDP phone.
+fn request(wire: &Wire, method: &str) -> Got {
+    let until = Instant::now() + PATIENCE;
+    while let Some(got) = wire.try_receive(until.saturating_duration_since(Instant::now())) {
+        if got.0.starts_with(&format!("{method} ")) {
+            return got;
+        }
+    }
+    panic!("no {method}");
+}
+
+/// NET-1: a response finds a caller whose connection is gone: at the port of its Via, not at the port it sent from
+/// (RFC 3261 section 18.2.2).
+#[test]
+fn a_response_finds_a_caller_whose_connection_is_gone() {
+    let server = Server::start("");
+    let bob = Wire::new(server.udp);
+    bob.register("sip:localhost", "bob");
+    let home = home();
+    let at = home.local_addr().expect("an address");
+    let mut caller = Stream::new(server.tcp);
+    let ask = Ask::invite(&server.uri("bob")).line(format!("Contact: <sip:x@{at};transport=tcp>"));
+    caller.send(ask.text("TCP", at));
+    caller.response(100);
+    let invite = request(&bob, "INVITE");
+    drop(caller);
+    until_connections(&server, 0.0);
+    bob.send(invite.answer("180 Ringing", &[], ""));
+    let mut caller = Stream::accept(&home);
+    caller.response(180);
+    bob.send(invite.accept(&format!("<sip:bob@{}>", bob.local())));
+    let ok = caller.response(200);
+    request(&bob, "ACK");
+    let mut ack = Ask::new("ACK", &server.uri("bob"));
+    (ack.from, ack.to, ack.call_id) = (ask.from, ok.header("To").to_owned(), ask.call_id);
+    caller.send(ack.text("TCP", at));
+    // Without a connection again: the BYE of a dialog goes to the Contact.
+    drop(caller);
+    until_connections(&server, 0.0);
+    let mut bye = Ask::new("BYE", &format!("sip:{}", server.udp));
+    bye.from = format!("{};tag=t", invite.header("To"));
+    bye.to = invite.header("From").to_owned();
+    bye.call_id = invite.header("Call-ID").to_owned();
+    assert_eq!(bob.ask(&bye).status(), 200);
+    let bye = Stream::accept(&home).request("BYE");
+    assert_eq!(bye.header("Call-ID"), ack.call_id);
+}
+
+/// NET-1: a phone that registered over TCP is called by its own connection, every time; when that is gone, by a new
+/// one to its Contact, which is then kept.
+#[test]
+fn calls_take_the_phones_own_connection_while_it_is_there() {
+    let server = Server::start("");
+    let home = home();
+    let contact = format!("<sip:bob@{};transport=tcp>", home.local_addr().expect("an address"));
+    let mut phone = Stream::new(server.tcp);
+    phone.register("bob", &contact);
+    let ring = |phone: &mut Stream| {
+        let alice = Wire::new(server.udp);
+        let mut ask = Ask::invite(&server.uri("bob"));
+        ask.more.push("Max-Forwards: 9".to_owned());
+        alice.send(ask.text("UDP", alice.local()));
+        let invite = phone.request("INVITE");
+        assert!(invite.header("Via").starts_with("SIP/2.0/TCP "), "{}", invite.0);
+        phone.send(invite.answer("603 Decline", &[], ""));
+        phone.request("ACK");
+    };
+    ring(&mut phone);
+    ring(&mut phone);
+    drop(phone);
+    until_connections(&server, 0.0);
+    let alice = Wire::new(server.udp);
+    let ask = Ask::invite(&server.uri("bob"));
+    alice.send(ask.text("UDP", alice.local()));
+    let mut phone = Stream::accept(&home);
+    let invite = phone.request("INVITE");
+    phone.send(invite.answer("603 Decline", &[], ""));
+    ring(&mut phone);
+    assert_eq!(metric(&server, "sems_connections"), 1.0);
+}
+
+/// NET-2: one peer gets so many connections and no more, and a connection that closes makes room.
+#[test]
+fn one_peer_gets_so_many_connections() {
+    let server = Server::start("[streams]\nmax_per_peer = 3\n");
+    let mut open: Vec<Stream> = (0..3)
+        .map(|_| {
+            let mut stream = Stream::new(server.tcp);
+            assert_eq!(stream.ask(&Ask::new("OPTIONS", &server.uri("x"))).status(), 200);
+            stream
+        })
+        .collect();
+    assert!(Stream::new(server.tcp).is_closed());
+    assert_eq!(metric(&server, "sems_connections_refused_total"), 1.0);
+    open.pop();
+    until_connections(&server, 2.0);
+    let mut again = Stream::new(server.tcp);
+    assert_eq!(again.ask(&Ask::new("OPTIONS", &server.uri("x"))).status(), 200);
+}
+
+/// NET-2: who connects and sends no whole message is let go, however busily he sends; who idles too.
+#[test]
+fn a_connection_has_to_be_used() {
+    let limits = "[streams]\nhalf_open_timeout = \"2s\"\nidle_timeout = \"3s\"\nmax_half_open = 30\n";
+    let server = Server::start(limits);
+    let begun = Instant::now();
+    let mut dribbling = TcpStream::connect(server.tcp).expect("a connection");
+    let silent = [0; 2].map(|_| Stream::new(server.tcp));
+    // A tenth of max_half_open for each peer.
+    assert!(Stream::new(server.tcp).is_closed());
+    let written = (0..200).take_while(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        dribbling.write_all(b"O").is_ok()
+    });
+    assert!(written.count() < 200, "a connection without a message is kept");
+    for mut stream in silent {
+        assert!(stream.is_closed());
+    }
+    assert!(begun.elapsed() > Duration::from_millis(1900), "{:?}", begun.elapsed());
+    let mut used = Stream::new(server.tcp);
+    used.ask(&Ask::new("OPTIONS", &server.uri("x")));
+    let idle = Instant::now();
+    std::thread::sleep(Duration::from_millis(2500));
+    assert_eq!(used.ask(&Ask::new("OPTIONS", &server.uri("x"))).status(), 200, "it is beyond half open");
+    assert!(used.is_closed() && idle.elapsed() > Duration::from_millis(5400), "{:?}", idle.elapsed());
+}
+
+/// NET-3: a peer that asks and never reads is closed; others are answered all the while.
+#[test]
+fn who_does_not_read_blocks_nobody() {
+    let server = Server::start("");
+    let mut slow = TcpStream::connect(server.tcp).expect("a connection");
+    let local = slow.local_addr().expect("an address");
+    slow.set_nonblocking(true).expect("a socket");
+    let question = Ask::new("OPTIONS", &server.uri("x"));
+    let begun = Instant::now();
+    let mut other = Stream::new(server.tcp);
+    let mut slowest = Duration::ZERO;
+    let mut rest: Vec<u8> = Vec::new();
+    let closed = loop {
+        assert!(begun.elapsed() < PATIENCE, "a peer that reads nothing is served for ever");
+        if rest.is_empty() {
+            rest = (0..50).flat_map(|_| question.text("TCP", local).into_bytes()).collect();
+        }
+        match slow.write(&rest) {
+            Ok(length) => drop(rest.drain(..length)),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(error) => break error,
+        }
+        let asked = Instant::now();
+        assert_eq!(other.ask(&question).status(), 200);
+        slowest = slowest.max(asked.elapsed());
+    };
+    assert!(slowest < Duration::from_secs(5), "another one waited {slowest:?}");
+    println!("closed after {:?} with {closed}; others waited {slowest:?} at most", begun.elapsed());
+    let _ = slow.read(&mut [0; 16]);
+    until_connections(&server, 1.0);
+}
