@@ -129,7 +129,7 @@ async fn reload(server: &Server, store: &Store, file: Option<&PathBuf>, plugins:
         tracing::error!("the accounts stay as they were: {error}");
     }
     match server.reload(config).await {
-        Ok(()) => tracing::info!("routes and accounts were read anew"),
+        Ok(()) => tracing::info!("routes, accounts and certificates were read anew"),
         Err(error) => tracing::error!("the configuration stays as it was: {error}"),
     }
 }

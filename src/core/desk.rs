@@ -5,7 +5,7 @@
 //! the location table. What follows, follows in the call's own task ([`crate::call`]).
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::{Instant, SystemTime},
 };
@@ -66,18 +66,22 @@ impl Desk {
         self.config = config;
     }
 
-    /// The flow of an outgoing stream: its local side is our listener of that family.
-    pub(crate) fn listener_towards(
-        &mut self,
-        transport: Transport,
-        remote: std::net::SocketAddr,
-    ) -> Option<Flow> {
+    /// The flow of an outgoing stream: its local side is our listener of that family, where there is one.
+    pub(crate) fn listener_towards(&mut self, transport: Transport, remote: SocketAddr) -> Flow {
         let listener = self
             .listeners
             .iter()
-            .find(|l| l.transport == transport && l.address.is_ipv6() == remote.is_ipv6())?;
-        let local = self.local.towards(listener.address, remote.ip());
-        Some(Flow::to_listener(transport, local, remote))
+            .find(|l| l.transport == transport && l.address.is_ipv6() == remote.is_ipv6())
+            .map(|listener| listener.address);
+        let any = |ip: IpAddr| SocketAddr::new(ip, transport.default_port());
+        let bound = match (listener, remote) {
+            (Some(address), _) => address,
+            // Nobody can connect to us so, but may answer on the connection that we open.
+            (None, SocketAddr::V4(_)) => any(Ipv4Addr::UNSPECIFIED.into()),
+            (None, SocketAddr::V6(_)) => any(Ipv6Addr::UNSPECIFIED.into()),
+        };
+        let local = self.local.towards(bound, remote.ip());
+        Flow::to_listener(transport, local, remote)
     }
 
     /// A request that begins no call.
@@ -145,6 +149,9 @@ impl Desk {
         };
         if !request.body.is_empty() && !is_sdp(&request) {
             return Err(Reply::new(415).header(HeaderName::Accept, "application/sdp"));
+        }
+        if request.uri.is_secure() && !matches!(flow.transport, Transport::Tls | Transport::Wss) {
+            return Err(Reply::new(403).reason("SIPS Requires TLS"));
         }
         let request_uri = app_uri(&request.uri).ok_or_else(|| Reply::new(416))?;
         let from = request.headers.from().map_err(|_| Reply::new(400))?;

@@ -35,3 +35,4 @@ mod transport;
 mod view;
 
 pub use server::{Server, StartError};
+pub use transport::TlsError;

@@ -34,7 +34,7 @@ pub(crate) struct Place {
 }
 
 /// Finds servers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Locator;
 
 impl Locator {
@@ -42,7 +42,11 @@ impl Locator {
     pub(crate) async fn locate(&self, uri: &Uri) -> Vec<Place> {
         let Uri::Sip(sip) = uri else { return Vec::new() };
         let transport = match uri.param("transport") {
+            _ if sip.secure => Transport::Tls,
+            Some(name) if name.eq_ignore_ascii_case("tls") => Transport::Tls,
             Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
+            // A browser is where its connection is (RFC 7118 section 5).
+            Some(name) if ["ws", "wss"].iter().any(|ws| name.eq_ignore_ascii_case(ws)) => return Vec::new(),
             _ => Transport::Udp,
         };
         let port = sip.port.unwrap_or(transport.default_port());
@@ -56,7 +60,9 @@ impl Locator {
                 }
             },
         };
-        found.into_iter().map(|address| Place { transport, address, name: None }).collect()
+        let name =
+            (transport == Transport::Tls && sip.host.ip().is_none()).then(|| Arc::from(sip.host.to_string()));
+        found.into_iter().map(|address| Place { transport, address, name: name.clone() }).collect()
     }
 
     /// A way failed.

@@ -62,6 +62,15 @@ pub(crate) struct Target {
 }
 
 impl Target {
+    /// Whether the way to it is over TLS, as a call to a `sips` URI wants (RFC 5630 section 5.3).
+    pub(crate) fn is_secure(&self) -> bool {
+        let by_flow = |flow: &Flow| matches!(flow.transport, Transport::Tls | Transport::Wss);
+        let named = |uri: Uri| {
+            uri.is_secure() || uri.param("transport").is_some_and(|name| name.eq_ignore_ascii_case("tls"))
+        };
+        self.flow.as_ref().is_some_and(by_flow) || self.next_hop().is_some_and(named)
+    }
+
     /// Where it is sent when there is no flow (RFC 3261 section 8.1.2).
     pub(crate) fn next_hop(&self) -> Option<Uri> {
         let path = || Path::parse(&Text::from(self.route.first()?.clone())).ok().map(|path| path.0.uri);

@@ -13,7 +13,7 @@ use std::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sems_app::{DynApplication, Host, HostBackend, LoadError, Params, Plugin};
 use sems_media::CodecKind;
-use sems_sip::{Endpoint, Method};
+use sems_sip::{Endpoint, Method, Transport};
 use sems_store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
@@ -31,7 +31,7 @@ use crate::{
     shared::Shared,
     signalling::{Ask, Parts, Signalling, Task},
     snapshot::Snapshots,
-    transport::{self, Limits, Listener, Room, Streams, UdpSockets},
+    transport::{self, Entrance, Limits, Listener, Room, Streams, Tls, TlsError, UdpSockets},
     view::View,
 };
 
@@ -68,6 +68,9 @@ pub enum StartError {
     /// The media threads or their ports.
     #[error("media: {0}")]
     Media(#[from] EngineError),
+    /// The files of `[tls]`.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A plugin.
     #[error("plugin {name}: {reason}")]
     Plugin {
@@ -96,6 +99,7 @@ pub struct Server {
     view: Arc<View>,
     stop: watch::Sender<bool>,
     store_tasks: Vec<tokio::task::JoinHandle<()>>,
+    tls: Arc<Tls>,
 }
 
 impl Server {
@@ -105,6 +109,7 @@ impl Server {
     /// See [`StartError`]; nothing stays bound then.
     pub async fn start(config: Config, store: Store, plugins: &[Plugin]) -> Result<Self, StartError> {
         let room = room(&config)?;
+        let tls = Tls::new(&config.tls)?;
         let config = Arc::new(config);
         let accounts = Accounts::read(&store).await?;
         let engine = Engine::start(engine_config(&config))?;
@@ -124,21 +129,22 @@ impl Server {
             calls: Calls::new(),
             counters: counters.clone(),
             connections: room.clone(),
-            locator: Locator::default(),
+            locator: Locator,
             codecs: config.media.codecs.iter().map(codec).collect(),
             public_address: public_address(&config),
             ring_timeout: config.calls.ring_timeout,
             failover_after: config.sip.failover_after,
         });
-        let (stream_events_in, stream_events) = mpsc::channel(transport::EVENTS);
+        let (events, stream_events) = mpsc::channel(transport::EVENTS);
         let mut udp = UdpSockets::new();
-        let listeners = listen(&config, &mut udp, &stream_events_in, &room)?;
+        let entrance = Entrance { events, room, tls: tls.clone() };
+        let listeners = listen(&config, &mut udp, &entrance)?;
         let gate = Gate::new(Instant::now(), &config.server.domains, rand::random(), &config.sip);
         let desk = Desk::new(shared.clone(), config.clone(), accounts, gate, listeners.clone());
         let parts = Parts {
             endpoint: Endpoint::new(endpoint_config(&config), rand::random()),
             udp,
-            streams: Streams::new(stream_events_in, room),
+            streams: Streams::new(entrance),
             stream_events,
             asks,
             desk,
@@ -154,7 +160,7 @@ impl Server {
         };
         tokio::spawn(upkeep(store, shared.location.clone(), stopped));
         let view = Arc::new(View::new(shared.clone()));
-        Ok(Self { shared, listeners, view, stop, store_tasks: vec![writer, outbox] })
+        Ok(Self { shared, listeners, view, stop, store_tasks: vec![writer, outbox], tls })
     }
 
     /// The listeners as `sip=udp:127.0.0.1:5060 ...`, each with its real port.
@@ -172,13 +178,14 @@ impl Server {
         self.view.clone()
     }
 
-    /// Takes over the routes, accounts and trusted peers of a configuration that was read anew. Listeners,
-    /// media and store stay as they are.
+    /// Takes over the routes, accounts, trusted peers and certificates of a configuration that was read anew.
+    /// Listeners, media and store stay as they are.
     ///
     /// # Errors
-    /// The store; everything stays as it was then.
-    pub async fn reload(&self, config: Config) -> Result<(), StoreError> {
+    /// The store or the files of `[tls]`; everything stays as it was then.
+    pub async fn reload(&self, config: Config) -> Result<(), StartError> {
         let accounts = Accounts::read(&self.shared.store).await?;
+        self.tls.reload(&config.tls)?;
         self.shared.signalling.ask(Ask::Reload { config: Arc::new(config), accounts }).await;
         Ok(())
     }
@@ -301,17 +308,15 @@ fn endpoint_config(config: &Config) -> sems_sip::endpoint::Config {
     }
 }
 
-fn listen(
-    config: &Config,
-    udp: &mut UdpSockets,
-    streams: &mpsc::Sender<transport::StreamEvent>,
-    room: &Arc<Room>,
-) -> Result<Vec<Listener>, StartError> {
+fn listen(config: &Config, udp: &mut UdpSockets, entrance: &Entrance) -> Result<Vec<Listener>, StartError> {
     let mut listeners: Vec<Listener> = Vec::new();
     for wanted in &config.sip.listen {
         let bound = match wanted.transport {
             Kind::Udp => udp.listen(wanted.address),
-            Kind::Tcp => transport::listen(wanted.address, streams.clone(), room.clone()),
+            Kind::Tcp => entrance.listen(Transport::Tcp, wanted.address),
+            Kind::Tls => entrance.listen(Transport::Tls, wanted.address),
+            Kind::Ws => entrance.listen(Transport::Ws, wanted.address),
+            Kind::Wss => entrance.listen(Transport::Wss, wanted.address),
         };
         match bound {
             Ok(listener) => listeners.push(listener),

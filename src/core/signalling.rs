@@ -385,8 +385,8 @@ impl Task {
         match transport {
             Transport::Udp => self.udp.flow_to(remote),
             // A stream's local port is the system's choice; what Contact must say is our listener.
-            Transport::Tcp => self.desk.listener_towards(transport, remote),
-            _ => None,
+            Transport::Tcp | Transport::Tls => Some(self.desk.listener_towards(transport, remote)),
+            Transport::Ws | Transport::Wss => None,
         }
     }
 }

@@ -152,7 +152,7 @@ impl Dialog {
         }
         let uri = self.route.first().map_or(&self.target, |hop| &hop.uri);
         let named = uri.param("transport");
-        let is_same = match (transport, named.as_deref()) {
+        let is_same = match (transport, named) {
             (Transport::Tls, None) => matches!(uri, Uri::Sip(sip) if sip.secure),
             (Transport::Udp, None) => true,
             (_, named) => named.is_some_and(|named| named.eq_ignore_ascii_case(transport.via_token())),

@@ -29,15 +29,28 @@ impl Baresip {
     /// Starts a phone of `account` at `proxy` that says a tone of `hz` in every call and takes all calls; back when
     /// it is registered. `codec` is in baresip's notation, such as `PCMU/8000/1`.
     pub fn start(dir: &Path, account: &Account, proxy: SocketAddr, codec: &str, hz: f32) -> Self {
-        Self::start_as(dir, account, proxy, &format!("answermode=auto;audio_codecs={codec}"), hz)
+        Self::start_as(dir, account, proxy, "udp", &format!("answermode=auto;audio_codecs={codec}"), hz)
+    }
+
+    /// Starts one that reaches the proxy over another transport; over TLS it believes the authority in `dir/ca.pem`.
+    pub fn start_over(transport: &str, dir: &Path, account: &Account, proxy: SocketAddr, hz: f32) -> Self {
+        Self::start_as(dir, account, proxy, transport, "answermode=auto;audio_codecs=PCMU/8000/1", hz)
     }
 
     /// Starts one that only rings.
     pub fn ringing(dir: &Path, account: &Account, proxy: SocketAddr) -> Self {
-        Self::start_as(dir, account, proxy, "answermode=manual", 700.0)
+        Self::start_as(dir, account, proxy, "udp", "answermode=manual", 700.0)
     }
 
-    fn start_as(dir: &Path, account: &Account, proxy: SocketAddr, how: &str, hz: f32) -> Self {
+    fn start_as(
+        dir: &Path,
+        account: &Account,
+        proxy: SocketAddr,
+        transport: &str,
+        how: &str,
+        hz: f32,
+    ) -> Self {
+        let authority = dir.join("ca.pem");
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let dir = dir.join(format!("baresip-{number}-{}", account.user));
@@ -47,12 +60,14 @@ impl Baresip {
             let socket = TcpListener::bind("127.0.0.1:0").expect("a port");
             socket.local_addr().expect("an address").port()
         };
-        std::fs::write(dir.join("config"), config(&dir, port)).expect("a configuration");
+        let secure = format!("sip_cafile {}\n", authority.display());
+        let more = if transport == "tls" { secure.as_str() } else { "" };
+        std::fs::write(dir.join("config"), config(&dir, port) + more).expect("a configuration");
         std::fs::write(dir.join("contacts"), "").expect("no contacts");
         let Account { user, password, domain } = account;
         let line = format!(
-            "<sip:{user}@{domain};transport=udp>;auth_user={user};auth_pass={password};\
-             outbound=\"sip:{proxy};transport=udp\";regint=600;{how}\n"
+            "<sip:{user}@{domain};transport={transport}>;auth_user={user};auth_pass={password};\
+             outbound=\"sip:{proxy};transport={transport}\";regint=600;{how}\n"
         );
         std::fs::write(dir.join("accounts"), line).expect("an account");
         let output = std::fs::File::create(dir.join("log")).expect("a log");

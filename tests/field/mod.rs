@@ -18,6 +18,7 @@ use std::{
 
 use tempfile::TempDir;
 
+pub mod certificates;
 pub mod line;
 pub mod mail;
 pub mod phone;
@@ -75,6 +76,8 @@ pub struct Server {
     pub udp: SocketAddr,
     pub tcp: SocketAddr,
     pub http: SocketAddr,
+    /// Its line of listeners.
+    ready: String,
     /// What it said on standard error so far.
     log: mpsc::Receiver<String>,
 }
@@ -146,7 +149,24 @@ impl Server {
         Self::start_configured(dir, r#""localhost""#, address, "", extra)
     }
 
+    /// With further listeners, such as `"tls:127.0.0.1:0"`.
+    pub fn start_listening(dir: TempDir, listeners: &[&str], sip: &str, extra: &str) -> Self {
+        let more: String = listeners.iter().map(|listener| format!(", \"{listener}\"")).collect();
+        Self::start_whole(dir, r#""localhost""#, "127.0.0.1", &more, sip, extra)
+    }
+
     fn start_configured(dir: TempDir, domains: &str, address: &str, sip: &str, extra: &str) -> Self {
+        Self::start_whole(dir, domains, address, "", sip, extra)
+    }
+
+    fn start_whole(
+        dir: TempDir,
+        domains: &str,
+        address: &str,
+        listeners: &str,
+        sip: &str,
+        extra: &str,
+    ) -> Self {
         let config = dir.path().join("sems.toml");
         let text = format!(
             r#"
@@ -155,7 +175,7 @@ data_dir = "var"
 domains = [{domains}]
 
 [sip]
-listen = ["udp:{address}:0", "tcp:{address}:0"]
+listen = ["udp:{address}:0", "tcp:{address}:0"{listeners}]
 {sip}
 
 [media]
@@ -185,7 +205,14 @@ listen = "127.0.0.1:0"
         };
         assert!(line.starts_with("ready "), "{line}");
         let (udp, tcp, http) = (find("sip=udp:"), find("sip=tcp:"), find("http="));
-        Self { program, dir, udp, tcp, http, log }
+        Self { program, dir, udp, tcp, http, ready: line, log }
+    }
+
+    /// The address of its listener of another transport: `tls`, `ws` or `wss`.
+    pub fn address(&self, transport: &str) -> SocketAddr {
+        let key = format!("sip={transport}:");
+        let found = self.ready.split(' ').find_map(|pair| pair.strip_prefix(key.as_str())?.parse().ok());
+        found.unwrap_or_else(|| panic!("no {key} in {}", self.ready))
     }
 
     /// `sip:user@127.0.0.1:port`

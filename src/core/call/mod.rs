@@ -132,23 +132,27 @@ async fn reach(
     mut caller: Party,
     entry: &mut Entry,
     request: &Request,
-    targets: Vec<location::Target>,
+    mut targets: Vec<location::Target>,
     absence: Absence<'_>,
 ) -> Ending {
+    let secure = |target: &location::Target| !request.uri.is_secure() || target.is_secure();
+    let registered = !targets.is_empty();
+    targets.retain(secure);
     let ring = shared.ring_timeout;
     let (why, status) = match ring_all(shared, &mut caller, entry, request, &targets, ring).await {
         Connected::Over(ending) => return ending,
         Connected::Unavailable { why, status } => (why, status),
     };
     let info = entry.info().clone();
-    match absence.route(&info, !targets.is_empty(), why).map(|route| &route.target) {
+    match absence.route(&info, registered, why).map(|route| &route.target) {
         Some(Target::App { name, params }) => {
             entry.serve(name, params.clone(), Some(why));
             application(shared, caller, entry, name).await
         }
         // Strangers reach our accounts, and no server beyond them.
         Some(Target::Relay { to }) if info.identity != Identity::Stranger => {
-            let targets = dial::server(request, to);
+            let mut targets = dial::server(request, to);
+            targets.retain(secure);
             match ring_all(shared, &mut caller, entry, request, &targets, ring).await {
                 Connected::Over(ending) => ending,
                 Connected::Unavailable { status, .. } => refuse(shared, &caller, status).await,

@@ -1,6 +1,10 @@
 //! Reading a configuration: file, environment, checks.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use sems_app::{ConfigError, Params, Plugin};
 use toml::Value;
@@ -80,6 +84,7 @@ impl Config {
         self.read_server(Section::open("server", root, source, variables));
         self.read_sip(Section::open("sip", root, source, variables));
         self.read_streams(Section::open("streams", root, source, variables));
+        self.read_tls(Section::open("tls", root, source, variables));
         self.read_media(Section::open("media", root, source, variables));
         self.read_calls(Section::open("calls", root, source, variables));
         self.read_registrar(Section::open("registrar", root, source, variables));
@@ -161,6 +166,28 @@ impl Config {
             4096..=1_048_576 => Ok(()),
             _ => Err(format!("{bytes} is not between 4096 and 1048576")),
         });
+        section.finish();
+    }
+
+    fn read_tls(&mut self, mut section: Section<'_>) {
+        let tls = &mut self.tls;
+        let file = self.file.as_deref();
+        for (key, setting) in [
+            ("certificate", &mut tls.certificate),
+            ("key", &mut tls.key),
+            ("authorities", &mut tls.authorities),
+        ] {
+            let Some(given) = section.take::<PathBuf>(key) else { continue };
+            // A file that is missing is told at the start, by the place where it should be.
+            let found = given.value.to_str().and_then(|text| path::find(file, text));
+            *setting = Some(found.unwrap_or_else(|| path::beside(file).join(given.value)));
+        }
+        let secure = self.sip.listen.iter().find(|listen| listen.transport.is_secure());
+        for (key, setting) in [("certificate", &tls.certificate), ("key", &tls.key)] {
+            if let Some(listen) = secure.filter(|_| setting.is_none()) {
+                section.fault(key, format!("is missing, and \"{listen}\" of sip.listen needs it"));
+            }
+        }
         section.finish();
     }
 

@@ -46,6 +46,8 @@ pub struct Config {
     pub sip: Sip,
     /// `[streams]`
     pub streams: Streams,
+    /// `[tls]`
+    pub tls: Tls,
     /// `[media]`
     pub media: Media,
     /// `[calls]`
@@ -115,6 +117,18 @@ pub struct Streams {
     pub idle_timeout: Duration,
     /// The longest message, in bytes; 4096 to 1048576.
     pub max_message: usize,
+}
+
+/// `[tls]`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tls {
+    /// Our certificate and those between it and its authority, in PEM. There for every `tls:` and `wss:` listener.
+    pub certificate: Option<PathBuf>,
+    /// Its private key, in PEM.
+    pub key: Option<PathBuf>,
+    /// The authorities, in PEM, whose certificates are accepted from servers that we connect to; none for those of
+    /// the system.
+    pub authorities: Option<PathBuf>,
 }
 
 /// `[media]`
@@ -197,6 +211,7 @@ impl Default for Config {
             server: Server { data_dir: PathBuf::from("var"), domains: vec!["localhost".to_owned()] },
             sip: Sip::default(),
             streams: Streams::default(),
+            tls: Tls::default(),
             media: Media::default(),
             calls: Calls { ring_timeout: Duration::from_secs(25), max: 4000, per_second: 0 },
             registrar: Registrar {

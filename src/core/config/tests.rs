@@ -158,11 +158,14 @@ fn a_file_that_is_no_toml_is_told_where() {
 }
 
 #[test]
-fn transports_that_are_not_there_yet_are_named() {
-    for scheme in ["tls", "ws", "wss"] {
-        let found = faults(&format!("[sip]\nlisten = [\"{scheme}:0.0.0.0:5061\"]"));
-        assert_eq!(found, [format!("sems.toml:2: sip.listen: {scheme}: is not supported yet")]);
+fn a_secure_listener_needs_a_certificate_and_its_key() {
+    for scheme in ["tls", "wss"] {
+        let text = format!("[sip]\nlisten = [\"{scheme}:0.0.0.0:5061\"]\n[tls]\ncertificate = \"/c.pem\"");
+        let reason = format!("is missing, and \"{scheme}:0.0.0.0:5061\" of sip.listen needs it");
+        assert_eq!(faults(&text), [format!("sems.toml:3: tls.key: {reason}")]);
+        parse(&format!("{text}\nkey = \"/k.pem\""), &[]).expect("no fault");
     }
+    parse("[sip]\nlisten = [\"ws:0.0.0.0:80\"]", &[]).expect("no fault");
 }
 
 #[test]

@@ -13,6 +13,22 @@ pub enum Listener {
     Udp,
     /// RFC 3261 over TCP.
     Tcp,
+    /// RFC 3261 over TLS.
+    Tls,
+    /// RFC 7118: WebSockets.
+    Ws,
+    /// RFC 7118 over TLS.
+    Wss,
+}
+
+impl Listener {
+    const ALL: [(Self, &'static str); 5] =
+        [(Self::Udp, "udp"), (Self::Tcp, "tcp"), (Self::Tls, "tls"), (Self::Ws, "ws"), (Self::Wss, "wss")];
+
+    /// Whether it needs a certificate.
+    pub fn is_secure(self) -> bool {
+        matches!(self, Self::Tls | Self::Wss)
+    }
 }
 
 /// A place where SIP is heard: `udp:0.0.0.0:5060`.
@@ -36,11 +52,8 @@ impl Listen {
 
 impl fmt::Display for Listen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.transport {
-            Listener::Udp => "udp",
-            Listener::Tcp => "tcp",
-        };
-        write!(f, "{scheme}:{}", self.address)
+        let scheme = Listener::ALL.iter().find(|(transport, _)| *transport == self.transport);
+        write!(f, "{}:{}", scheme.map_or("", |(_, name)| name), self.address)
     }
 }
 
@@ -48,14 +61,10 @@ impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = || format!("\"{text}\" is not of the form \"udp:0.0.0.0:5060\" or \"tcp:[::]:5060\"");
+        let form =
+            || format!("\"{text}\" is not of the form \"udp:0.0.0.0:5060\", with udp, tcp, tls, ws or wss");
         let (scheme, address) = text.split_once(':').ok_or_else(form)?;
-        let transport = match scheme {
-            "udp" => Listener::Udp,
-            "tcp" => Listener::Tcp,
-            "tls" | "ws" | "wss" => return Err(format!("{scheme}: is not supported yet")),
-            _ => return Err(form()),
-        };
+        let (transport, _) = Listener::ALL.into_iter().find(|(_, name)| *name == scheme).ok_or_else(form)?;
         let address = address.parse().map_err(|_| form())?;
         Ok(Self { transport, address })
     }

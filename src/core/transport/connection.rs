@@ -64,6 +64,11 @@ impl Connection {
         (Self { flow, seat, events, unsent, answers, released }, line)
     }
 
+    /// Tells the table of it; false when nobody listens any more.
+    pub(crate) async fn opened(&self, line: Line) -> bool {
+        self.events.send(StreamEvent::Opened { flow: self.flow.clone(), line }).await.is_ok()
+    }
+
     /// Carries messages until either side ends it. `started` is when the connection began.
     pub(crate) async fn run<S>(self, stream: S, started: Instant)
     where

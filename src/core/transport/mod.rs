@@ -4,12 +4,15 @@ mod connection;
 mod local;
 mod room;
 mod stream;
+mod tls;
 mod udp;
 
 pub(crate) use connection::StreamEvent;
 pub(crate) use local::LocalAddresses;
 pub(crate) use room::{Limits, Room};
-pub(crate) use stream::{EVENTS, Sent, Streams, listen};
+pub(crate) use stream::{EVENTS, Entrance, Sent, Streams};
+pub(crate) use tls::Tls;
+pub use tls::TlsError;
 pub(crate) use udp::UdpSockets;
 
 use std::{io, net::SocketAddr};

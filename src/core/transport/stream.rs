@@ -16,11 +16,13 @@ use tokio::{
     sync::mpsc,
     time::timeout,
 };
+use tokio_rustls::server;
 
 use super::{
     Listener, bind,
     connection::{Connection, Line, StreamEvent},
-    room::Room,
+    room::{Room, Seat},
+    tls::Tls,
 };
 
 /// Messages of all connections on their way to the signalling task: some milliseconds of work for it. Beyond
@@ -44,12 +46,14 @@ pub(crate) struct Streams {
     open: HashMap<Flow, Line>,
     events: mpsc::Sender<StreamEvent>,
     room: Arc<Room>,
+    tls: Arc<Tls>,
 }
 
 impl Streams {
-    /// A table whose connections each take a seat in `room`, as those that are accepted do.
-    pub(crate) fn new(events: mpsc::Sender<StreamEvent>, room: Arc<Room>) -> Self {
-        Self { open: HashMap::new(), events, room }
+    /// A table whose connections are counted with those that are accepted.
+    pub(crate) fn new(entrance: Entrance) -> Self {
+        let Entrance { events, room, tls } = entrance;
+        Self { open: HashMap::new(), events, room, tls }
     }
 
     /// An accepted connection. It lives as long as its line is in the table.
@@ -109,65 +113,104 @@ impl Streams {
         // The queue is new and has room.
         let _ = line.unsent.try_send(first);
         self.open.insert(flow.clone(), line);
-        tokio::spawn(open(connection));
+        tokio::spawn(open(connection, self.tls.clone()));
         Ok(Sent::Opening)
     }
 }
 
-async fn open(connection: Connection) {
+async fn open(connection: Connection, tls: Arc<Tls>) {
     let started = Instant::now();
-    match timeout(CONNECT, TcpStream::connect(connection.flow.remote)).await {
-        Ok(Ok(stream)) => {
-            let _ = stream.set_nodelay(true);
-            connection.run(stream, started).await;
+    let stream = match timeout(CONNECT, TcpStream::connect(connection.flow.remote)).await {
+        Ok(Ok(stream)) => stream,
+        _ => return connection.fail().await,
+    };
+    let _ = stream.set_nodelay(true);
+    if connection.flow.transport == Transport::Tcp {
+        return connection.run(stream, started).await;
+    }
+    let left = CONNECT.saturating_sub(started.elapsed());
+    match timeout(left, tls.connect(&connection.flow, stream)).await {
+        Ok(Ok(stream)) => connection.run(stream, started).await,
+        Ok(Err(error)) => {
+            tracing::warn!(flow = %connection.flow, name = connection.flow.name.as_deref(), %error, "no TLS connection");
+            connection.fail().await;
         }
-        _ => connection.fail().await,
+        Err(_) => connection.fail().await,
     }
 }
 
-/// Binds a TCP listener and accepts from it, as far as there is `room`, until the receiver of `events` is gone.
-pub(crate) fn listen(
-    address: SocketAddr,
-    events: mpsc::Sender<StreamEvent>,
-    room: Arc<Room>,
-) -> io::Result<Listener> {
-    let listener = TcpListener::from_std(bind(address, Type::STREAM, Protocol::TCP)?.into())?;
-    let address = listener.local_addr()?;
-    tokio::spawn(accept(listener, events, room));
-    Ok(Listener { transport: Transport::Tcp, address })
+/// What every connection that is accepted needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Entrance {
+    pub(crate) events: mpsc::Sender<StreamEvent>,
+    pub(crate) room: Arc<Room>,
+    pub(crate) tls: Arc<Tls>,
 }
 
-async fn accept(listener: TcpListener, events: mpsc::Sender<StreamEvent>, room: Arc<Room>) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = events.closed() => return,
-        };
-        match accepted {
-            Ok((stream, remote)) => {
-                let Ok(local) = stream.local_addr() else { continue };
-                let seat = match room.admit(remote.ip()) {
-                    Ok(seat) => seat,
-                    Err(full) => {
-                        tracing::debug!(%remote, %full, "a connection is not taken");
-                        continue;
+impl Entrance {
+    /// Binds a listener and accepts from it, as far as there is room, until the receiver of the events is gone.
+    pub(crate) fn listen(&self, transport: Transport, address: SocketAddr) -> io::Result<Listener> {
+        let listener = TcpListener::from_std(bind(address, Type::STREAM, Protocol::TCP)?.into())?;
+        let address = listener.local_addr()?;
+        tokio::spawn(self.clone().accept(transport, listener));
+        Ok(Listener { transport, address })
+    }
+
+    async fn accept(self, transport: Transport, listener: TcpListener) {
+        loop {
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = self.events.closed() => return,
+            };
+            match accepted {
+                Ok((stream, remote)) => match self.room.admit(remote.ip()) {
+                    Ok(seat) => {
+                        tokio::spawn(self.clone().serve(transport, stream, remote, seat));
                     }
-                };
-                let _ = stream.set_nodelay(true);
-                let flow = Flow::new(Transport::Tcp, local, remote);
-                let (connection, line) = Connection::new(flow.clone(), seat, events.clone());
-                if events.send(StreamEvent::Opened { flow, line }).await.is_err() {
-                    return;
+                    Err(full) => tracing::debug!(%remote, %full, "a connection is not taken"),
+                },
+                Err(error) => {
+                    // Out of descriptors, mostly: waiting a little is all that helps.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
-                tokio::spawn(connection.run(stream, Instant::now()));
-            }
-            Err(error) => {
-                // Out of descriptors, mostly: waiting a little is all that helps.
-                tracing::warn!(%error, "a TCP connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
+
+    async fn serve(self, transport: Transport, stream: TcpStream, remote: SocketAddr, seat: Seat) {
+        let started = Instant::now();
+        let Ok(local) = stream.local_addr() else { return };
+        let _ = stream.set_nodelay(true);
+        let patience = seat.limits().first;
+        let (connection, line) = Connection::new(Flow::new(transport, local, remote), seat, self.events);
+        let greeted = async {
+            match transport {
+                Transport::Tls => Ok(Wire::Tls(Box::new(self.tls.accept(stream).await?))),
+                _ => Ok(Wire::Tcp(stream)),
+            }
+        };
+        let wire = match timeout(patience, greeted).await {
+            Ok(Ok(wire)) => wire,
+            Ok::<io::Result<Wire>, _>(Err(error)) => {
+                tracing::debug!(%remote, %error, "a connection ended before it began");
+                return;
+            }
+            Err(_) => return,
+        };
+        if connection.opened(line).await {
+            match wire {
+                Wire::Tcp(stream) => connection.run(stream, started).await,
+                Wire::Tls(stream) => connection.run(*stream, started).await,
+            }
+        }
+    }
+}
+
+/// An accepted connection whose greeting is over.
+enum Wire {
+    Tcp(TcpStream),
+    Tls(Box<server::TlsStream<TcpStream>>),
 }
 
 #[cfg(test)]
@@ -191,8 +234,10 @@ mod tests {
         let half_open = 10 * total;
         let (idle, first) = (PATIENCE, PATIENCE);
         let room = Room::new(Limits { total, per_peer: total, half_open, idle, first, message: 65_536 });
-        let listener = listen(any, events.clone(), room.clone()).expect("a listener");
-        Listening { address: listener.address, told, streams: Streams::new(events, room) }
+        let tls = Tls::new(&crate::config::Tls::default()).expect("no files");
+        let entrance = Entrance { events, room, tls };
+        let listener = entrance.listen(Transport::Tcp, any).expect("a listener");
+        Listening { address: listener.address, told, streams: Streams::new(entrance) }
     }
 
     impl Listening {

@@ -35,7 +35,10 @@ impl Endpoint {
         headers.push(HeaderName::CSeq, format!("{} {}", spec.cseq.unwrap_or(1), request.method));
         let has_contact = spec.headers.iter().any(|(name, _)| *name == HeaderName::Contact);
         if !has_contact && matches!(request.method, Method::Subscribe | Method::Refer) {
-            headers.push(HeaderName::Contact, layer.contact(&spec.flow, from.uri.raw_user()));
+            headers.push(
+                HeaderName::Contact,
+                layer.contact(&spec.flow, from.uri.raw_user(), request.uri.is_secure()),
+            );
         }
         layer.name(headers, true);
         for (name, value) in spec.headers {

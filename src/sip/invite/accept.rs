@@ -49,6 +49,7 @@ impl Leg {
         let mut leg = Self::new(id, tag, Phase::Incoming(Box::new(incoming)), false);
         leg.dialog = Some(Dialog::as_server(request, &leg.tag_text(), arrival.flow, arrival.nat)?);
         leg.user = user_of(request);
+        leg.secure = request.uri.is_secure();
         leg.note_peer(headers);
         Some(leg)
     }

@@ -28,12 +28,14 @@ impl Leg {
         let body = spec.body.clone();
         let late_offer = body.is_none();
         let mut request = invite_of(layer, spec, tag);
-        request.headers.push(HeaderName::Contact, layer.contact(&flow, user.as_deref()));
+        let secure = request.uri.is_secure();
+        request.headers.push(HeaderName::Contact, layer.contact(&flow, user.as_deref(), secure));
         put_sdp(&mut request.headers, &mut request.body, body.clone());
         let key = layer.send(now, &flow, request, Owner::Leg(id, Purpose::Invite), true);
         let calling = Calling { key, early: SmallVec::new(), late_offer, tries: 0 };
         let mut leg = Self::new(id, tag, Phase::Calling(Box::new(calling)), true);
         leg.user = user;
+        leg.secure = secure;
         leg.auth = auth;
         leg.local_body = body;
         leg
@@ -117,17 +119,17 @@ impl Leg {
         now: Instant,
         layer: &mut Layer,
         mut reaction: Reaction,
-    ) -> Result<(), Reaction> {
+    ) -> Result<(), Box<Reaction>> {
         let id = self.id;
         let tries = match &self.phase {
             Phase::Calling(calling) => calling.tries,
             _ => MAX_TRIES,
         };
         let Some(mut request) = reaction.request.take().filter(|_| tries < MAX_TRIES) else {
-            return Err(reaction);
+            return Err(Box::new(reaction));
         };
         if !self.mend(layer, &mut request, &reaction) {
-            return Err(reaction);
+            return Err(Box::new(reaction));
         }
         let seq = request.headers.cseq().map_or(1, |cseq| cseq.number + 1);
         request.headers.set(HeaderName::CSeq, format!("{seq} INVITE"));

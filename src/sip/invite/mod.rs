@@ -190,6 +190,8 @@ pub(crate) struct Leg {
     caller: bool,
     /// The user part of our Contact.
     user: Option<String>,
+    /// The first INVITE went to a `sips` URI.
+    secure: bool,
     auth: Option<Box<ClientAuth>>,
     session: Option<SessionTimer>,
     local_body: Option<Bytes>,
@@ -220,6 +222,7 @@ impl Leg {
             dialog: None,
             caller,
             user: None,
+            secure: false,
             auth: None,
             session: None,
             local_body: None,
@@ -303,7 +306,7 @@ impl Leg {
 
     /// Puts our Contact in.
     fn push_contact(&self, layer: &Layer, flow: &Flow, headers: &mut Headers) {
-        headers.push(HeaderName::Contact, layer.contact(flow, self.user.as_deref()));
+        headers.push(HeaderName::Contact, layer.contact(flow, self.user.as_deref(), self.secure));
     }
 
     fn stop(&mut self) {

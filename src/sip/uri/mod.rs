@@ -96,6 +96,11 @@ impl Uri {
         }
     }
 
+    /// Whether it is of the scheme `sips`.
+    pub const fn is_secure(&self) -> bool {
+        matches!(self, Self::Sip(SipUri { secure: true, .. }))
+    }
+
     /// A `sip:` URI of a host.
     pub const fn sip(host: Host) -> Self {
         Self::Sip(SipUri {

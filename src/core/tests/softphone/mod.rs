@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use sems_sip::{
-    Endpoint, Flow, HeaderName, Method, Transport, Uri,
+    Endpoint, Flow, HeaderName, Method, Uri,
     endpoint::{Config, Credentials, Event, Invite, LegEvent, LegId, OutOfDialog, Output, Reply},
     header::NameAddr,
 };
@@ -156,10 +156,14 @@ impl Phone {
         started.elapsed()
     }
 
+    /// The next event of a leg; 100 is none.
     pub(crate) async fn leg_event(&mut self) -> LegEvent {
-        match self.event().await {
-            Event::Leg { event, .. } => event,
-            other => panic!("no event of a leg: {other:?}"),
+        loop {
+            match self.event().await {
+                Event::Leg { event: LegEvent::Trying, .. } => {}
+                Event::Leg { event, .. } => return event,
+                other => panic!("no event of a leg: {other:?}"),
+            }
         }
     }
 

@@ -139,16 +139,18 @@ impl Layer {
         }
     }
 
-    /// The value of our Contact header.
-    pub(crate) fn contact(&self, flow: &Flow, user: Option<&str>) -> Text {
+    /// The value of our Contact header; of the scheme `sips` in what a `sips` URI began (RFC 5630 section 4).
+    pub(crate) fn contact(&self, flow: &Flow, user: Option<&str>, secure: bool) -> Text {
         let mut out = String::with_capacity(64);
-        out.push_str("<sip:");
+        out.push_str(if secure { "<sips:" } else { "<sip:" });
         if let Some(user) = user.filter(|user| !user.is_empty()) {
             out.push_str(user);
             out.push('@');
         }
         self.sent_by(flow, &mut out);
-        if let Some(transport) = flow.transport.uri_parameter() {
+        // RFC 3261 section 26.2.2: with `sips`, `tls` goes without saying.
+        let implied = secure && flow.transport == Transport::Tls;
+        if let Some(transport) = flow.transport.uri_parameter().filter(|_| !implied) {
             out.push_str(";transport=");
             out.push_str(transport);
         }
