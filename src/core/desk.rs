@@ -5,6 +5,7 @@
 //! the location table. What follows, follows in the call's own task ([`crate::call`]).
 
 use std::{
+    collections::HashMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::{Instant, SystemTime},
@@ -43,6 +44,8 @@ pub(crate) struct Desk {
     rate: Rate,
     listeners: Vec<Listener>,
     local: LocalAddresses,
+    /// The accounts that registered over each WebSocket.
+    sockets: HashMap<Flow, Vec<Aor>>,
 }
 
 impl Desk {
@@ -55,7 +58,17 @@ impl Desk {
     ) -> Self {
         let router = Arc::new(Router::new(config.routes.clone()));
         let rate = Rate::new(Instant::now(), config.calls.per_second);
-        Self { shared, config, accounts, router, gate, rate, listeners, local: LocalAddresses::default() }
+        Self {
+            shared,
+            config,
+            accounts,
+            router,
+            gate,
+            rate,
+            listeners,
+            local: LocalAddresses::default(),
+            sockets: HashMap::new(),
+        }
     }
 
     /// Takes over new routes, accounts and trusted peers (SIGHUP).
@@ -105,12 +118,26 @@ impl Desk {
             Admission::Known(_) => {
                 self.shared.counters.registrations.increment();
                 let settings = &self.config.registrar;
-                registrar::register(settings, &self.shared.location, now, &aor, flow, request)
+                let reply = registrar::register(settings, &self.shared.location, now, &aor, flow, request);
+                if matches!(flow.transport, Transport::Ws | Transport::Wss) && reply.status == 200 {
+                    let bound = self.sockets.entry(flow.clone()).or_default();
+                    if !bound.contains(&aor) {
+                        bound.push(aor);
+                    }
+                }
+                reply
             }
             Admission::Challenge(reply) | Admission::Refuse(reply) => {
                 self.count_failure(&reply, flow, &aor);
                 reply
             }
+        }
+    }
+
+    /// A connection is closed: whom it alone led to is not registered any more.
+    pub(crate) fn flow_closed(&mut self, flow: &Flow) {
+        for aor in self.sockets.remove(flow).into_iter().flatten() {
+            self.shared.location.forget_flow(&aor, flow);
         }
     }
 
@@ -322,7 +349,7 @@ fn headers(request: &Request) -> Vec<(String, String)> {
     request
         .headers
         .iter()
-        .filter(|field| !secret.contains(&field.name))
-        .map(|field| (field.name.to_string(), String::from_utf8_lossy(&field.value).into_owned()))
+        .filter(|field| !secret.contains(field.name))
+        .map(|field| (field.name.to_string(), String::from_utf8_lossy(field.value).into_owned()))
         .collect()
 }

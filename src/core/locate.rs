@@ -24,6 +24,11 @@ pub(crate) async fn ways(shared: &Shared, target: &Target) -> Vec<Flow> {
     ways
 }
 
+/// A browser is where its connection is, and nowhere else (RFC 7118 section 5).
+fn is_socket(transport: &str) -> bool {
+    transport.eq_ignore_ascii_case("ws") || transport.eq_ignore_ascii_case("wss")
+}
+
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -45,8 +50,7 @@ impl Locator {
             _ if sip.secure => Transport::Tls,
             Some(name) if name.eq_ignore_ascii_case("tls") => Transport::Tls,
             Some(name) if name.eq_ignore_ascii_case("tcp") => Transport::Tcp,
-            // A browser is where its connection is (RFC 7118 section 5).
-            Some(name) if ["ws", "wss"].iter().any(|ws| name.eq_ignore_ascii_case(ws)) => return Vec::new(),
+            Some(name) if is_socket(name) => return Vec::new(),
             _ => Transport::Udp,
         };
         let port = sip.port.unwrap_or(transport.default_port());

@@ -129,6 +129,19 @@ impl Location {
         self.bindings.get(aor).is_some_and(|bindings| bindings.iter().any(|binding| binding.expires > now))
     }
 
+    /// Forgets the contacts that were reachable by a flow alone, as it is closed.
+    pub(crate) fn forget_flow(&self, aor: &Aor, flow: &Flow) {
+        let mut gone = Vec::new();
+        if let Some(mut bindings) = self.bindings.get_mut(aor) {
+            let (lost, kept) = std::mem::take(&mut *bindings).into_iter().partition(|b| b.flow == *flow);
+            (gone, *bindings) = (lost, kept);
+        }
+        self.bindings.remove_if(aor, |_, bindings| bindings.is_empty());
+        for binding in gone {
+            self.write(Change::Remove(aor.clone(), binding.contact.to_string()));
+        }
+    }
+
     /// Replaces the contacts of an address; the store follows.
     pub(crate) fn replace(&self, aor: &Aor, saved: Vec<Binding>, removed: Vec<Binding>, all: Vec<Binding>) {
         if all.is_empty() {

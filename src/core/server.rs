@@ -234,6 +234,7 @@ fn room(config: &Config) -> Result<Arc<Room>, StartError> {
         half_open: streams.max_half_open,
         idle: streams.idle_timeout,
         first: streams.half_open_timeout,
+        ping: streams.ping,
         message: streams.max_message,
     }))
 }
@@ -359,6 +360,10 @@ async fn restore(store: &Store, location: &Location) -> Result<(), StoreError> {
             tracing::warn!(contact = kept.contact, "a stored registration cannot be read");
             continue;
         };
+        if matches!(flow.transport, Transport::Ws | Transport::Wss) {
+            // A browser was where its connection was; it comes back with another.
+            continue;
+        }
         let binding = Binding {
             contact,
             flow,

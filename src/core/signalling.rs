@@ -233,6 +233,7 @@ impl Task {
             StreamEvent::Closed { flow, number } => {
                 if self.streams.closed(&flow, number) {
                     self.endpoint.handle_transport_error(Instant::now(), &flow);
+                    self.desk.flow_closed(&flow);
                 }
             }
         }

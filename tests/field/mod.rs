@@ -18,6 +18,7 @@ use std::{
 
 use tempfile::TempDir;
 
+pub mod browser;
 pub mod certificates;
 pub mod line;
 pub mod mail;

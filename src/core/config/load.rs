@@ -162,6 +162,7 @@ impl Config {
         section.set("idle_timeout", &mut streams.idle_timeout, |value| {
             at_least(*value, 1, "no connection would last")
         });
+        section.set("ping", &mut streams.ping, |value| at_least(*value, 1, "would be nothing but pings"));
         section.set("max_message", &mut streams.max_message, |bytes| match bytes {
             4096..=1_048_576 => Ok(()),
             _ => Err(format!("{bytes} is not between 4096 and 1048576")),

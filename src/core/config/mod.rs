@@ -115,6 +115,8 @@ pub struct Streams {
     pub half_open_timeout: Duration,
     /// How long a connection on which nothing comes is kept.
     pub idle_timeout: Duration,
+    /// How often WebSockets are pinged, at least 1 s.
+    pub ping: Duration,
     /// The longest message, in bytes; 4096 to 1048576.
     pub max_message: usize,
 }
@@ -259,6 +261,7 @@ impl Default for Streams {
             half_open_timeout: Duration::from_secs(30),
             // Above the longest registration.
             idle_timeout: Duration::from_secs(2 * 3600),
+            ping: Duration::from_secs(30),
             max_message: 65_536,
         }
     }

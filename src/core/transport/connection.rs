@@ -21,7 +21,7 @@ const UNSENT: usize = 256;
 /// Messages written at once.
 const AT_ONCE: usize = 32;
 /// How long a blocked write may last.
-const WRITE: Duration = Duration::from_secs(10);
+pub(super) const WRITE: Duration = Duration::from_secs(10);
 
 /// What a connection tells the signalling task.
 #[derive(Debug)]
@@ -49,10 +49,10 @@ pub(crate) struct Connection {
     pub(crate) flow: Flow,
     pub(crate) seat: Seat,
     pub(crate) events: mpsc::Sender<StreamEvent>,
-    unsent: mpsc::Receiver<Bytes>,
+    pub(super) unsent: mpsc::Receiver<Bytes>,
     /// For answers to keepalives; weak, so that the table alone keeps the connection.
     answers: mpsc::WeakSender<Bytes>,
-    released: oneshot::Receiver<()>,
+    pub(super) released: oneshot::Receiver<()>,
 }
 
 impl Connection {

@@ -6,6 +6,7 @@ mod room;
 mod stream;
 mod tls;
 mod udp;
+mod websocket;
 
 pub(crate) use connection::StreamEvent;
 pub(crate) use local::LocalAddresses;

@@ -27,6 +27,8 @@ pub(crate) struct Limits {
     pub(crate) idle: Duration,
     /// A connection that has not brought a message by then is closed.
     pub(crate) first: Duration,
+    /// How often a WebSocket is pinged.
+    pub(crate) ping: Duration,
     /// The longest message, in bytes.
     pub(crate) message: usize,
 }
@@ -192,7 +194,7 @@ mod tests {
 
     fn room(total: usize, per_peer: usize, half_open: usize) -> Arc<Room> {
         let (idle, first) = (Duration::from_secs(1), Duration::from_secs(1));
-        Room::new(Limits { total, per_peer, half_open, idle, first, message: 65_536 })
+        Room::new(Limits { total, per_peer, half_open, idle, first, ping: idle, message: 65_536 })
     }
 
     fn ip(text: &str) -> IpAddr {

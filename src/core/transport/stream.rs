@@ -17,12 +17,14 @@ use tokio::{
     time::timeout,
 };
 use tokio_rustls::server;
+use tokio_tungstenite::WebSocketStream;
 
 use super::{
     Listener, bind,
     connection::{Connection, Line, StreamEvent},
     room::{Room, Seat},
     tls::Tls,
+    websocket,
 };
 
 /// Messages of all connections on their way to the signalling task: some milliseconds of work for it. Beyond
@@ -182,15 +184,22 @@ impl Entrance {
         let started = Instant::now();
         let Ok(local) = stream.local_addr() else { return };
         let _ = stream.set_nodelay(true);
-        let patience = seat.limits().first;
+        let limits = *seat.limits();
         let (connection, line) = Connection::new(Flow::new(transport, local, remote), seat, self.events);
         let greeted = async {
-            match transport {
-                Transport::Tls => Ok(Wire::Tls(Box::new(self.tls.accept(stream).await?))),
-                _ => Ok(Wire::Tcp(stream)),
-            }
+            Ok(match transport {
+                Transport::Tls => Wire::Tls(Box::new(self.tls.accept(stream).await?)),
+                Transport::Ws => {
+                    Wire::Ws(Box::new(websocket::greet(stream, &limits).await.map_err(io::Error::other)?))
+                }
+                Transport::Wss => {
+                    let stream = self.tls.accept(stream).await?;
+                    Wire::Wss(Box::new(websocket::greet(stream, &limits).await.map_err(io::Error::other)?))
+                }
+                Transport::Udp | Transport::Tcp => Wire::Tcp(stream),
+            })
         };
-        let wire = match timeout(patience, greeted).await {
+        let wire = match timeout(limits.first, greeted).await {
             Ok(Ok(wire)) => wire,
             Ok::<io::Result<Wire>, _>(Err(error)) => {
                 tracing::debug!(%remote, %error, "a connection ended before it began");
@@ -202,6 +211,8 @@ impl Entrance {
             match wire {
                 Wire::Tcp(stream) => connection.run(stream, started).await,
                 Wire::Tls(stream) => connection.run(*stream, started).await,
+                Wire::Ws(socket) => connection.run_socket(*socket, started).await,
+                Wire::Wss(socket) => connection.run_socket(*socket, started).await,
             }
         }
     }
@@ -211,6 +222,8 @@ impl Entrance {
 enum Wire {
     Tcp(TcpStream),
     Tls(Box<server::TlsStream<TcpStream>>),
+    Ws(Box<WebSocketStream<TcpStream>>),
+    Wss(Box<WebSocketStream<server::TlsStream<TcpStream>>>),
 }
 
 #[cfg(test)]
@@ -233,7 +246,8 @@ mod tests {
         let any = "127.0.0.1:0".parse().expect("an address");
         let half_open = 10 * total;
         let (idle, first) = (PATIENCE, PATIENCE);
-        let room = Room::new(Limits { total, per_peer: total, half_open, idle, first, message: 65_536 });
+        let room =
+            Room::new(Limits { total, per_peer: total, half_open, idle, first, ping: idle, message: 65_536 });
         let tls = Tls::new(&crate::config::Tls::default()).expect("no files");
         let entrance = Entrance { events, room, tls };
         let listener = entrance.listen(Transport::Tcp, any).expect("a listener");
