@@ -5,7 +5,7 @@ use std::{fmt::Write, net::SocketAddr};
 use crate::{
     Headers, Host, Method, Request, Text, Uri,
     flow::{Flow, Transport},
-    header::{CSeq, Contact, From, NameAddr, RecordRoute, To},
+    header::{NameAddr, RecordRoute},
 };
 
 /// The most Route entries that are kept; a longer set is a mistake or an attack.
@@ -40,17 +40,17 @@ impl Dialog {
     /// The dialog that an INVITE opens at the side that received it.
     pub(crate) fn as_server(request: &Request, local_tag: &str, flow: &Flow, nat: bool) -> Option<Self> {
         let headers = &request.headers;
-        let from = headers.typed::<From>().ok()?;
-        let mut to = headers.typed::<To>().ok()?;
+        let from = headers.from().ok()?;
+        let mut to = headers.to().ok()?.into_owned();
         to.params.set("tag", Some(local_tag));
         let target = contact(headers).unwrap_or_else(|| from.uri.clone());
         let mut dialog = Self {
-            call_id: Text::from(headers.text(&crate::HeaderName::CallId)?),
+            call_id: headers.call_id().ok()?.0.detached(),
             remote_tag: Text::from(from.tag().unwrap_or_default()),
             local: Text::from(to.to_string()),
             remote: Text::from(from.to_string()),
             local_seq: 0,
-            remote_seq: Some(headers.typed::<CSeq>().ok()?.number),
+            remote_seq: Some(headers.cseq().ok()?.number),
             target,
             route: routes(headers),
             flow: flow.clone(),
@@ -62,16 +62,15 @@ impl Dialog {
 
     /// The dialog that a response with a To tag opens at the side that sent the INVITE.
     pub(crate) fn as_client(response: &Headers, flow: &Flow) -> Option<Self> {
-        let from = response.typed::<From>().ok()?;
-        let to = response.typed::<To>().ok()?;
+        let (from, to) = (response.from().ok()?, response.to().ok()?);
         let mut route = routes(response);
         route.reverse();
         let mut dialog = Self {
-            call_id: Text::from(response.text(&crate::HeaderName::CallId)?),
+            call_id: response.call_id().ok()?.0.detached(),
             remote_tag: Text::from(to.tag().unwrap_or_default()),
             local: Text::from(from.to_string()),
             remote: Text::from(to.to_string()),
-            local_seq: response.typed::<CSeq>().ok()?.number,
+            local_seq: response.cseq().ok()?.number,
             remote_seq: None,
             target: contact(response).unwrap_or_else(|| to.uri.clone()),
             route,
@@ -182,8 +181,7 @@ fn is_private(ip: std::net::IpAddr) -> bool {
 }
 
 fn contact(headers: &Headers) -> Option<Uri> {
-    let first = headers.list::<Contact>().ok()?.into_iter().next()?;
-    first.uri().cloned()
+    headers.contact().ok()?.uri().cloned()
 }
 
 fn routes(headers: &Headers) -> Vec<NameAddr> {

@@ -50,6 +50,12 @@ impl<'a> Iterator for SplitUnquoted<'a> {
     }
 }
 
+/// The position of the first comma outside of quoted strings and angle brackets. Most lists are of one element, so
+/// that a quick search finds none.
+pub(crate) fn find_comma(text: &[u8]) -> Option<usize> {
+    memchr::memchr(b',', text).and_then(|_| find_unquoted(text, b','))
+}
+
 /// The position of the first `wanted` (ASCII) outside of quoted strings and angle brackets.
 pub(crate) fn find_unquoted(text: &[u8], wanted: u8) -> Option<usize> {
     let mut quoted = false;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::grammar;
+use crate::grammar::{self, Scan};
 use crate::text::Text;
 
 /// `;name=value` parameters, kept as they were written and read on demand.
@@ -29,12 +29,15 @@ impl Params {
 
     /// The names with their values as written, in order; a flag such as `lr` has no value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        grammar::split_unquoted(self.0.as_str(), b';').filter_map(|part| {
-            let (name, value) = match part.split_once('=') {
-                Some((name, value)) => (name.trim(), Some(value.trim())),
-                None => (part.trim(), None),
-            };
-            (!name.is_empty()).then_some((name, value))
+        let mut scan = Scan::new(&self.0);
+        std::iter::from_fn(move || {
+            while !scan.is_done() {
+                let (name, value) = scan.param();
+                if !name.is_empty() {
+                    return Some((name, value));
+                }
+            }
+            None
         })
     }
 
@@ -44,11 +47,11 @@ impl Params {
     }
 
     /// The value of the first parameter of this name, without surrounding quotes (escapes inside are left).
-    /// `None` when it is absent or a flag.
+    /// `None` when it is absent or only a flag.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter()
-            .find(|(n, _)| n.eq_ignore_ascii_case(name))
-            .and_then(|(_, v)| v)
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name))
+            .find_map(|(_, v)| v)
             .map(grammar::strip_quotes)
     }
 

@@ -27,6 +27,14 @@ impl Text {
             .map_or_else(|_| Self::from(String::from_utf8_lossy(&bytes).into_owned()), Self)
     }
 
+    /// A copy of `bytes` as text; what is not UTF-8 in it becomes U+FFFD.
+    pub(crate) fn copy_lossy(bytes: &[u8]) -> Self {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => Self::from(text),
+            Err(_) => Self::from(String::from_utf8_lossy(bytes).into_owned()),
+        }
+    }
+
     /// The text of `bytes`, if they are UTF-8.
     pub(crate) fn from_utf8(bytes: Bytes) -> Option<Self> {
         ByteString::try_from(bytes).ok().map(Self)
@@ -55,6 +63,14 @@ impl Text {
     pub fn into_bytes(self) -> Bytes {
         self.0.into_bytes()
     }
+}
+
+/// The 16 hexadecimal digits of a number, as our tags and branches are made of.
+pub(crate) fn hex(number: u64) -> String {
+    (0..16)
+        .rev()
+        .map(|place| char::from(b"0123456789abcdef"[(number >> (place * 4) & 15) as usize]))
+        .collect()
 }
 
 /// A piece of a text: looked at where it is, and cut out only when it is kept.

@@ -1,6 +1,10 @@
 //! Named timers: a small table per object, and one queue over all objects.
 
-use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    time::Instant,
+};
 
 use smallvec::SmallVec;
 
@@ -102,42 +106,71 @@ impl Timers {
     }
 }
 
+/// How many milliseconds of deadlines are sorted at a time.
+const STRETCH: u128 = 16;
+
 /// The earliest deadlines of many objects. An object that is gone, or whose deadline moved, leaves its entry
 /// behind until its time.
+///
+/// Most deadlines are far away, and most of them stale by then: they are only put on the pile of their stretch of
+/// time, and sorted when it comes near.
 #[derive(Debug)]
 pub(crate) struct Deadlines<K> {
-    heap: BinaryHeap<Reverse<(Instant, K)>>,
+    /// What time is counted from.
+    origin: Option<Instant>,
+    /// The stretch that `near` has been filled from, and all before it.
+    reached: u64,
+    near: BinaryHeap<Reverse<(Instant, K)>>,
+    far: BTreeMap<u64, Vec<(Instant, K)>>,
+    len: usize,
 }
 
 impl<K: Copy + Ord> Deadlines<K> {
     /// An empty queue.
     pub(crate) fn new() -> Self {
-        Self { heap: BinaryHeap::new() }
+        Self { origin: None, reached: 0, near: BinaryHeap::new(), far: BTreeMap::new(), len: 0 }
     }
 
     /// Notes the earliest deadline of an object, after its table changed.
     pub(crate) fn note(&mut self, key: K, timers: &mut Timers) {
         let Some(next) = timers.next() else { return };
-        if timers.queued.is_none_or(|queued| next < queued) {
-            timers.queued = Some(next);
-            self.heap.push(Reverse((next, key)));
+        if timers.queued.is_some_and(|queued| next >= queued) {
+            return;
+        }
+        timers.queued = Some(next);
+        let origin = *self.origin.get_or_insert(next);
+        let stretch = next.saturating_duration_since(origin).as_millis() / STRETCH;
+        let stretch = u64::try_from(stretch).unwrap_or(u64::MAX);
+        self.len += 1;
+        if stretch <= self.reached {
+            self.near.push(Reverse((next, key)));
+        } else {
+            self.far.entry(stretch).or_default().push((next, key));
+            self.refill();
         }
     }
 
     /// How many entries there are, stale ones included.
     pub(crate) fn len(&self) -> usize {
-        self.heap.len()
+        self.len
     }
 
     /// Drops the entries that speak for nothing.
     pub(crate) fn retain(&mut self, mut is_live: impl FnMut(Instant, K) -> bool) {
-        self.heap.retain(|Reverse((at, key))| is_live(*at, *key));
-        self.heap.shrink_to_fit();
+        self.near.retain(|Reverse((at, key))| is_live(*at, *key));
+        self.near.shrink_to_fit();
+        self.far.retain(|_, pile| {
+            pile.retain(|(at, key)| is_live(*at, *key));
+            pile.shrink_to_fit();
+            !pile.is_empty()
+        });
+        self.len = self.near.len() + self.far.values().map(Vec::len).sum::<usize>();
+        self.refill();
     }
 
     /// When the first entry is due.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse((at, _))| *at)
+        self.near.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Takes out the first entry that is due. The caller finds the object and asks [`Timers::claim`].
@@ -145,12 +178,23 @@ impl<K: Copy + Ord> Deadlines<K> {
         if self.next()? > now {
             return None;
         }
-        let Reverse(entry) = self.heap.pop()?;
-        if self.heap.is_empty() {
-            // What a burst needed is not kept for ever.
-            self.heap = BinaryHeap::new();
-        }
+        let Reverse(entry) = self.near.pop()?;
+        self.len -= 1;
+        self.refill();
         Some(entry)
+    }
+
+    /// Sorts the next stretch when the last one is used up.
+    fn refill(&mut self) {
+        if self.near.is_empty() {
+            let Some((stretch, pile)) = self.far.pop_first() else {
+                // What a burst needed is not kept for ever.
+                self.near = BinaryHeap::new();
+                return;
+            };
+            self.reached = stretch;
+            self.near = pile.into_iter().map(Reverse).collect();
+        }
     }
 }
 

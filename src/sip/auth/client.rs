@@ -117,7 +117,7 @@ impl Answered {
 /// The Digest challenges of a response; malformed ones and other schemes are passed over.
 fn challenges(response: &Response, proxy: bool) -> Vec<Challenge> {
     let read = |value: &[u8]| {
-        let value = Text::from(String::from_utf8_lossy(value).as_ref());
+        let value = Text::copy_lossy(value);
         if proxy {
             ProxyAuthenticate::parse(&value).ok().and_then(|h| h.digest().cloned())
         } else {
@@ -129,11 +129,8 @@ fn challenges(response: &Response, proxy: bool) -> Vec<Challenge> {
 }
 
 fn sent_credentials(request: &Request, proxy: bool) -> Vec<Credentials> {
-    let read = |value: &[u8]| {
-        Authorization::parse(&Text::from(String::from_utf8_lossy(value).as_ref()))
-            .ok()
-            .and_then(|h| h.digest().cloned())
-    };
+    let read =
+        |value: &[u8]| Authorization::parse(&Text::copy_lossy(value)).ok().and_then(|h| h.digest().cloned());
     let name = if proxy { HeaderName::ProxyAuthorization } else { HeaderName::Authorization };
     request.headers.all(&name).filter_map(read).collect()
 }

@@ -19,7 +19,7 @@ use crate::{
     HeaderName, Method,
     flow::{Flow, Transport},
     invite::{Leg, Reaction, acknowledge_stray, hang_up_stray},
-    transaction::layer::{Key, Layer, Owner, Purpose, ServerOwner, Upcall},
+    transaction::layer::{Key, Layer, Numbered, Owner, Purpose, ServerOwner, Upcall},
 };
 
 /// The room for legs that is kept while there is none.
@@ -32,9 +32,9 @@ const MAX_IDLE_LEGS: usize = 1024;
 #[derive(Debug)]
 pub struct Endpoint {
     layer: Layer,
-    legs: HashMap<LegId, Leg>,
+    legs: Numbered<LegId, Leg>,
     /// Legs by the number of our tag.
-    tags: HashMap<u64, LegId>,
+    tags: Numbered<u64, LegId>,
     /// Requests of ours outside of dialogs that may be asked for credentials.
     outside: HashMap<ClientId, Outside>,
     draining: Option<u32>,
@@ -46,8 +46,8 @@ impl Endpoint {
     pub fn new(config: Config, seed: [u8; 32]) -> Self {
         Self {
             layer: Layer::new(config, seed),
-            legs: HashMap::new(),
-            tags: HashMap::new(),
+            legs: Numbered::default(),
+            tags: Numbered::default(),
             outside: HashMap::new(),
             draining: None,
             next: 0,
@@ -219,8 +219,8 @@ impl Endpoint {
             self.tags.remove(&tag);
             if self.legs.is_empty() && self.legs.capacity() > MAX_IDLE_LEGS {
                 // What a burst needed is not kept for ever.
-                self.legs = HashMap::new();
-                self.tags = HashMap::new();
+                self.legs = Numbered::default();
+                self.tags = Numbered::default();
             }
         } else {
             self.layer.note(Key::Leg(id), &mut leg.timers);

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use super::{ClientId, Endpoint, Event, OutOfDialog, Reply};
 use crate::{
-    HeaderName, Method, Request, StatusCode, auth::ClientAuth, invite::Reaction, transaction::layer::Owner,
+    HeaderName, Method, Request, StatusCode, auth::ClientAuth, invite::Reaction, text::hex,
+    transaction::layer::Owner,
 };
 
 /// How often a request is sent again with credentials.
@@ -28,7 +29,7 @@ impl Endpoint {
         }
         headers.push(HeaderName::MaxForwards, "70");
         let mut from = spec.from;
-        from.params.set("tag", Some(&format!("{:016x}", layer.random())));
+        from.params.set("tag", Some(&hex(layer.random())));
         headers.push(HeaderName::From, from.to_string());
         headers.push(HeaderName::To, spec.to.to_string());
         headers.push(HeaderName::CallId, spec.call_id.unwrap_or_else(|| layer.call_id()));
@@ -69,7 +70,7 @@ impl Endpoint {
             && outside.auth.challenged(&request, &reaction.response).is_ok()
         {
             outside.tries += 1;
-            outside.auth.authorize(&mut request, &format!("{:016x}", self.layer.random()));
+            outside.auth.authorize(&mut request, &hex(self.layer.random()));
             let seq = request.headers.cseq().map_or(1, |cseq| cseq.number.saturating_add(1));
             request.headers.set(HeaderName::CSeq, format!("{seq} {}", request.method));
             self.layer.send(now, &reaction.flow, *request, Owner::Application(id), true);
@@ -86,7 +87,7 @@ impl Endpoint {
 
     /// The application's answer to their request.
     pub(super) fn answer_outside(&mut self, now: Instant, id: u64, reply: &Reply) {
-        let tag = format!("{:016x}", self.layer.random());
+        let tag = hex(self.layer.random());
         let Some(mut response) = self.layer.response(id, reply.status.clamp(200, 699), Some(&tag)) else {
             return;
         };

@@ -9,14 +9,15 @@ use crate::{
     HeaderName, Message, Method, Request, Response, Text,
     flow::{Flow, Transport},
     header::{ContentType, MaxForwards, Via},
-    invite::{Arrival, Leg, SDP},
+    invite::{Arrival, Leg, Opening, SDP},
     session_timer::{self, Grant},
+    text::hex,
     transaction::layer::{Layer, ServerOwner},
 };
 
 /// A new request on its way in.
 struct Inbound<'a> {
-    request: Request,
+    request: Box<Request>,
     /// Where it came from.
     flow: &'a Flow,
     /// Where its responses go.
@@ -38,7 +39,7 @@ impl Endpoint {
                     self.take_upcall(now, upcall);
                 }
             }
-            Ok(Message::Request(request)) => self.receive_request(now, flow, request),
+            Ok(Message::Request(request)) => self.receive_request(now, flow, Box::new(request)),
             Err(malformed) => {
                 tracing::debug!(status = malformed.status.code(), "malformed message");
                 if let Some(mut reply) = malformed.reply()
@@ -52,7 +53,7 @@ impl Endpoint {
         }
     }
 
-    fn receive_request(&mut self, now: Instant, flow: &Flow, mut request: Request) {
+    fn receive_request(&mut self, now: Instant, flow: &Flow, mut request: Box<Request>) {
         let (Ok(via), Ok(cseq)) = (request.headers.top_via(), request.headers.cseq()) else { return };
         let (mut via, seq) = (via.into_owned(), cseq.number);
         let key_method = match request.method {
@@ -69,7 +70,7 @@ impl Endpoint {
             (Method::Ack, _) => self.receive_ack(now, &inbound.request),
             (Method::Cancel, known) => self.receive_cancel(now, &inbound, known),
             (_, Some(id)) => self.layer.request_again(now, id),
-            (_, None) => self.receive_new(now, &inbound),
+            (_, None) => self.receive_new(now, inbound),
         }
     }
 
@@ -86,15 +87,15 @@ impl Endpoint {
             _ => return self.refuse(inbound, 481, |_| {}),
         };
         // The tag is that of the responses to the INVITE (RFC 3261 section 9.2).
-        let tag = self.legs.get(&leg).map(|leg| format!("{:016x}", leg.tag));
+        let tag = self.legs.get(&leg).map(|leg| hex(leg.tag));
         let tag = tag.unwrap_or_else(|| Layer::stateless_tag(inbound.key));
         let response = inbound.request.response(crate::StatusCode::OK, Some(&tag));
         self.layer.transmit(&inbound.back, response.to_bytes());
         self.with_leg(leg, |leg, layer| leg.receive_cancel(now, layer, &inbound.request));
     }
 
-    fn receive_new(&mut self, now: Instant, inbound: &Inbound<'_>) {
-        if !self.is_acceptable(inbound) {
+    fn receive_new(&mut self, now: Instant, inbound: Inbound<'_>) {
+        if !self.is_acceptable(&inbound) {
             return;
         }
         let to = inbound.request.headers.to().ok();
@@ -103,7 +104,7 @@ impl Endpoint {
         }
         match inbound.request.method {
             // These have no meaning without a dialog.
-            Method::Bye | Method::Prack | Method::Update => self.refuse(inbound, 481, |_| {}),
+            Method::Bye | Method::Prack | Method::Update => self.refuse(&inbound, 481, |_| {}),
             _ => self.receive_outside(now, inbound),
         }
     }
@@ -149,23 +150,22 @@ impl Endpoint {
         self.legs.get(&id)?.matches(call_id, remote_tag).then(|| (id, Text::from(remote_tag)))
     }
 
-    fn receive_inside(&mut self, now: Instant, inbound: &Inbound<'_>) {
+    fn receive_inside(&mut self, now: Instant, inbound: Inbound<'_>) {
         let Some((leg, remote_tag)) = self.find_dialog(&inbound.request) else {
-            return self.refuse(inbound, 481, |_| {});
+            return self.refuse(&inbound, 481, |_| {});
         };
         let owner = match inbound.request.method {
             Method::Bye => ServerOwner::Bye(leg),
             _ => ServerOwner::Leg(leg),
         };
         let id = self.layer.open_server(now, &inbound.request, &inbound.back, inbound.key, None, owner);
-        let arrival = inbound.arrival(id);
-        self.with_leg(leg, |leg, layer| leg.receive(now, layer, &arrival, &remote_tag));
+        self.with_leg(leg, |leg, layer| leg.receive(now, layer, inbound.arrival(id), &remote_tag));
     }
 
-    fn receive_outside(&mut self, now: Instant, inbound: &Inbound<'_>) {
+    fn receive_outside(&mut self, now: Instant, inbound: Inbound<'_>) {
         let (merge, merged) = self.layer.merge_key(&inbound.request);
         if merged {
-            return self.refuse(inbound, 482, |_| {});
+            return self.refuse(&inbound, 482, |_| {});
         }
         if inbound.request.method == Method::Invite {
             return self.receive_invite(now, inbound, merge);
@@ -176,24 +176,24 @@ impl Endpoint {
         self.layer.event(Event::Request {
             id: RequestId(id),
             flow: inbound.flow.clone(),
-            request: Box::new(inbound.request.clone()),
+            request: inbound.request,
         });
     }
 
-    fn receive_invite(&mut self, now: Instant, inbound: &Inbound<'_>, merge: u128) {
+    fn receive_invite(&mut self, now: Instant, inbound: Inbound<'_>, merge: u128) {
         let headers = &inbound.request.headers;
         if headers.typed::<MaxForwards>().is_ok_and(|hops| hops.0 == 0) {
             // We may send it on; the loop ends here.
-            return self.refuse(inbound, 483, |_| {});
+            return self.refuse(&inbound, 483, |_| {});
         }
         if let Some(seconds) = self.draining {
-            return self.refuse(inbound, 503, |response| {
+            return self.refuse(&inbound, 503, |response| {
                 response.headers.push(HeaderName::RetryAfter, seconds.to_string());
             });
         }
         let grant = session_timer::grant(&self.layer.config, headers, headers.supports("timer"));
         if let Grant::TooSmall(floor) = grant {
-            return self.refuse(inbound, 422, |response| {
+            return self.refuse(&inbound, 422, |response| {
                 response.headers.push(HeaderName::MinSe, floor.to_string());
             });
         }
@@ -202,8 +202,10 @@ impl Endpoint {
         let owner = ServerOwner::Leg(leg_id);
         let id =
             self.layer.open_server(now, &inbound.request, &inbound.back, inbound.key, Some(merge), owner);
-        let Some(leg) = Leg::incoming(&mut self.layer, leg_id, tag, &inbound.arrival(id), grant) else {
-            if let Some(response) = self.layer.response(id, 400, Some(&format!("{tag:016x}"))) {
+        let opening =
+            Opening { request: &inbound.request, flow: inbound.flow, nat: inbound.nat, id, seq: inbound.seq };
+        let Some(leg) = Leg::incoming(&mut self.layer, leg_id, tag, &opening, grant) else {
+            if let Some(response) = self.layer.response(id, 400, Some(&hex(tag))) {
                 self.layer.respond(now, id, &response);
             }
             return;
@@ -213,7 +215,7 @@ impl Endpoint {
         self.layer.event(Event::Incoming {
             leg: leg_id,
             flow: inbound.flow.clone(),
-            request: Box::new(inbound.request.clone()),
+            request: inbound.request,
         });
     }
 
@@ -225,9 +227,10 @@ impl Endpoint {
     }
 }
 
-impl Inbound<'_> {
-    fn arrival(&self, id: u64) -> Arrival<'_> {
-        Arrival { request: &self.request, flow: self.flow, nat: self.nat, id, seq: self.seq }
+impl<'a> Inbound<'a> {
+    /// As it is given to a leg.
+    fn arrival(self, id: u64) -> Arrival<'a> {
+        Arrival { request: self.request, flow: self.flow, nat: self.nat, id, seq: self.seq }
     }
 }
 
@@ -257,9 +260,5 @@ fn note_source(via: &mut Via, flow: &Flow) -> (Flow, bool) {
 }
 
 fn is_sdp(request: &Request) -> bool {
-    request.headers.typed::<ContentType>().is_ok_and(|content| {
-        let text = content.to_string();
-        let essence = text.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case(SDP)
-    })
+    request.headers.typed::<ContentType>().is_ok_and(|content| content.is("application", "sdp"))
 }

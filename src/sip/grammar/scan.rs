@@ -1,6 +1,6 @@
 //! A text read from its beginning, piece by piece, each character once.
 
-use super::{HOST, TOKEN, VALUE, WORDS, number, quoted_len, run};
+use super::{HOST, TOKEN, URI_PARAM, VALUE, WORDS, number, quoted_len, run};
 use crate::params::Params;
 use crate::text::Part;
 use crate::uri::Host;
@@ -179,6 +179,21 @@ impl<'a> Scan<'a> {
         let text = self.rest().trim_ascii();
         self.all_params()?;
         Ok(Params::from_checked(source.slice(text)))
+    }
+
+    /// The next parameter, which was found well-formed, and its semicolon: name, and value as written.
+    pub(crate) fn param(&mut self) -> (&'a str, Option<&'a str>) {
+        let name = self.skip_space().take(TOKEN | URI_PARAM);
+        let value = self.skip_space().eat(b'=').then(|| {
+            let quoted = self.skip_space().first() == Some(b'"');
+            match quoted_len(self.rest()) {
+                Some(len) if quoted => self.advance(len),
+                _ => self.before(b';').trim_ascii_end(),
+            }
+        });
+        self.before(b';');
+        self.eat(b';');
+        (name, value)
     }
 
     /// What is left as parameters separated by semicolons.

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Answer, Arrival, Incoming, Leg, Pending, Phase, body_of, put_sdp, refresh::put_session};
+use super::{Answer, Incoming, Leg, Opening, Pending, Phase, body_of, put_sdp, refresh::put_session};
 use crate::{
     HeaderName, Request, Text,
     dialog::Dialog,
@@ -26,7 +26,7 @@ impl Leg {
         layer: &mut Layer,
         id: LegId,
         tag: u64,
-        arrival: &Arrival<'_>,
+        arrival: &Opening<'_>,
         grant: Grant,
     ) -> Option<Self> {
         let request = arrival.request;

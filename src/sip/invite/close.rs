@@ -91,7 +91,7 @@ impl Leg {
     }
 
     /// Their BYE.
-    pub(super) fn receive_bye(&mut self, now: Instant, layer: &mut Layer, arrival: &Arrival<'_>) {
+    pub(super) fn receive_bye(&mut self, now: Instant, layer: &mut Layer, arrival: Arrival<'_>) {
         match &self.phase {
             Phase::Confirmed => {
                 self.refuse_pending(now, layer);
@@ -99,8 +99,7 @@ impl Leg {
                 self.stop();
                 self.late = None;
                 self.phase = Phase::HungUp(arrival.id);
-                let event =
-                    LegEvent::Bye { id: RequestId(arrival.id), request: Box::new(arrival.request.clone()) };
+                let event = LegEvent::Bye { id: RequestId(arrival.id), request: arrival.request };
                 self.emit(layer, event);
             }
             // Both hang up at once: ours needs no answer any more.
@@ -114,7 +113,7 @@ impl Leg {
                 self.refuse(now, layer, arrival.id, 200);
                 self.refuse(now, layer, server, 487);
                 self.refuse_pending(now, layer);
-                self.emit(layer, LegEvent::Cancelled { reason: reason_of(arrival.request) });
+                self.emit(layer, LegEvent::Cancelled { reason: reason_of(&arrival.request) });
                 self.close();
             }
             Phase::HungUp(_) => self.refuse(now, layer, arrival.id, 200),

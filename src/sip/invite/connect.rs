@@ -12,6 +12,7 @@ use crate::{
     endpoint::{Invite, LegEvent, LegId},
     header::{MinSe, SessionExpires},
     session_timer,
+    text::hex,
     transaction::layer::{Layer, Owner, Purpose},
 };
 
@@ -151,7 +152,7 @@ impl Leg {
                 if auth.challenged(request, &reaction.response).is_err() {
                     return false;
                 }
-                auth.authorize(request, &format!("{:016x}", layer.random()));
+                auth.authorize(request, &hex(layer.random()));
                 true
             }
             StatusCode::SESSION_INTERVAL_TOO_SMALL => {
@@ -179,7 +180,7 @@ fn invite_of(layer: &mut Layer, spec: Invite, tag: u64) -> Request {
     }
     headers.push(HeaderName::MaxForwards, spec.max_forwards.min(255).to_string());
     let mut from = spec.from;
-    from.params.set("tag", Some(&format!("{tag:016x}")));
+    from.params.set("tag", Some(&hex(tag)));
     headers.push(HeaderName::From, from.to_string());
     headers.push(HeaderName::To, spec.to.to_string());
     let call_id = spec.call_id.unwrap_or_else(|| layer.call_id());

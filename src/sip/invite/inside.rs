@@ -13,7 +13,7 @@ use crate::{
 
 impl Leg {
     /// Their request goes to the application; but what we are able to do is known here.
-    pub(super) fn receive_inside(&mut self, now: Instant, layer: &mut Layer, arrival: &Arrival<'_>) {
+    pub(super) fn receive_inside(&mut self, now: Instant, layer: &mut Layer, arrival: Arrival<'_>) {
         match self.phase {
             Phase::Confirmed | Phase::Incoming(_) | Phase::Calling(_)
                 if arrival.request.method == Method::Options =>
@@ -22,10 +22,7 @@ impl Leg {
                 self.answer_inside(now, layer, arrival.id, &able);
             }
             Phase::Confirmed | Phase::Incoming(_) | Phase::Calling(_) => {
-                let event = LegEvent::Request {
-                    id: RequestId(arrival.id),
-                    request: Box::new(arrival.request.clone()),
-                };
+                let event = LegEvent::Request { id: RequestId(arrival.id), request: arrival.request };
                 self.emit(layer, event);
             }
             _ => self.refuse(now, layer, arrival.id, 481),

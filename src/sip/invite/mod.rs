@@ -38,10 +38,24 @@ pub(crate) const SDP: &str = "application/sdp";
 /// How often a request is sent again with credentials, or with a longer session interval.
 const MAX_TRIES: u8 = 3;
 
-/// A request as it arrived, and what its Via says of the way.
+/// An INVITE that opens a leg, and what its Via says of the way.
+#[derive(Debug)]
+pub(crate) struct Opening<'a> {
+    pub(crate) request: &'a Request,
+    /// Where it came from.
+    pub(crate) flow: &'a Flow,
+    /// Its sender does not know its own address.
+    pub(crate) nat: bool,
+    /// Its server transaction.
+    pub(crate) id: u64,
+    /// Its CSeq number.
+    pub(crate) seq: u32,
+}
+
+/// A request within the dialog as it arrived, and what its Via says of the way.
 #[derive(Debug)]
 pub(crate) struct Arrival<'a> {
-    pub(crate) request: &'a Request,
+    pub(crate) request: Box<Request>,
     /// Where it came from.
     pub(crate) flow: &'a Flow,
     /// Its sender does not know its own address.
@@ -264,7 +278,7 @@ impl Leg {
     }
 
     fn tag_text(&self) -> String {
-        format!("{:016x}", self.tag)
+        crate::text::hex(self.tag)
     }
 
     fn emit(&self, layer: &mut Layer, event: LegEvent) {
@@ -378,7 +392,7 @@ impl Leg {
         &mut self,
         now: Instant,
         layer: &mut Layer,
-        arrival: &Arrival<'_>,
+        arrival: Arrival<'_>,
         remote_tag: &str,
     ) {
         let Some(dialog) = self.dialog_of(remote_tag) else {
@@ -393,9 +407,9 @@ impl Leg {
         }
         match arrival.request.method {
             Method::Bye => self.receive_bye(now, layer, arrival),
-            Method::Invite => self.receive_reinvite(now, layer, arrival),
-            Method::Update => self.receive_update(now, layer, arrival, remote_tag),
-            Method::Prack => self.receive_prack(now, layer, arrival),
+            Method::Invite => self.receive_reinvite(now, layer, &arrival),
+            Method::Update => self.receive_update(now, layer, &arrival, remote_tag),
+            Method::Prack => self.receive_prack(now, layer, &arrival),
             _ => self.receive_inside(now, layer, arrival),
         }
     }

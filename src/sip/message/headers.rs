@@ -1,6 +1,7 @@
 //! Header fields in their order: a table of offsets into the datagram they came in, and into what was added since.
 
 mod kept;
+mod response;
 mod table;
 
 use std::borrow::Cow;
@@ -246,7 +247,7 @@ impl Headers {
             && let Some(entry) = self.entries.get(at)
         {
             let value = self.value(entry);
-            let comma = grammar::find_unquoted(value, b',').unwrap_or(value.len());
+            let comma = grammar::find_comma(value).unwrap_or(value.len());
             rest.extend_from_slice(value.get(comma..).unwrap_or_default());
         }
         let mut value = self.print(header);

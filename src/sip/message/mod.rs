@@ -14,15 +14,9 @@ pub(crate) use headers::{Kept, Span};
 pub use method::Method;
 pub use status::StatusCode;
 
-use crate::header::HeaderName;
 use crate::parse::{self, Malformed};
 use crate::text::Text;
 use crate::uri::Uri;
-
-/// Room for the header fields of most messages of ours, and for the bytes of their values, so that both are allocated
-/// once.
-const USUAL_FIELDS: usize = 16;
-const USUAL_BYTES: usize = 640;
 
 /// A SIP message.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,40 +120,8 @@ impl Request {
     /// dialog (101 to 299) Record-Route too (RFC 3261 §8.2.6.2, §12.1.1). A To without tag is given `to_tag`,
     /// except in a 100.
     pub fn response(&self, status: StatusCode, to_tag: Option<&str>) -> Response {
-        let mut response = Response::new(status);
-        response.headers = Headers::with_capacity(USUAL_FIELDS, USUAL_BYTES);
-        let makes_dialog = status.code() > 100 && status.code() < 300;
-        for field in &self.headers {
-            match field.name {
-                HeaderName::Via | HeaderName::From | HeaderName::CallId | HeaderName::CSeq => {
-                    response.headers.push_field(field);
-                }
-                HeaderName::RecordRoute if makes_dialog => response.headers.push_field(field),
-                HeaderName::Timestamp if status == StatusCode::TRYING => response.headers.push_field(field),
-                HeaderName::To => match to_tag {
-                    Some(tag) if status != StatusCode::TRYING => self.push_tagged(&mut response, field, tag),
-                    _ => response.headers.push_field(field),
-                },
-                _ => {}
-            }
-        }
-        response
-    }
-
-    /// Copies To, with our tag where it has none yet.
-    fn push_tagged(&self, response: &mut Response, field: Field<'_>, tag: &str) {
-        match self.headers.to() {
-            Ok(to) if !to.params.has("tag") => {
-                let parts = [field.value, b";tag=", tag.as_bytes()];
-                response.headers.push_parts(HeaderName::To, &parts);
-            }
-            Ok(to) if to.tag().is_none() => {
-                let mut to = to.into_owned();
-                to.params.set("tag", Some(tag));
-                response.headers.push_typed(&to);
-            }
-            _ => response.headers.push_field(field),
-        }
+        let tagged = self.headers.to().is_ok_and(|to| to.tag().is_some());
+        self.headers.response(status, to_tag.filter(|_| !tagged))
     }
 }
 

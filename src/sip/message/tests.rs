@@ -1,7 +1,7 @@
 //! Reading and printing of whole messages.
 
 use super::*;
-use crate::header::{self, CSeq, Contact, Header, Route, Via};
+use crate::header::{self, CSeq, Contact, Header, HeaderName, Route, Via};
 
 fn read(text: &str) -> Result<Message, Malformed> {
     Message::parse(Bytes::copy_from_slice(text.as_bytes()))

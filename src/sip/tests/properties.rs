@@ -124,7 +124,7 @@ prop_compose! {
         headers.push_typed(&Contact::new(contact));
         headers.push_typed(&CallId(Text::from_static("a@b")));
         headers.push_typed(&CSeq { number, method: Method::Invite });
-        headers.push(HeaderName::new("X-Extra"), extra.trim().to_owned());
+        headers.push(HeaderName::new("X-Extra"), extra.trim());
         request.body = Bytes::from(body);
         request
     }

@@ -142,7 +142,7 @@ impl Headers {
     pub(crate) fn text_at(&self, span: Span) -> Text {
         match span.place {
             Place::Received => Text::from_lossy(self.received.slice_ref(self.bytes_at(span))),
-            Place::Added => Text::from(String::from_utf8_lossy(self.bytes_at(span)).as_ref()),
+            Place::Added => Text::copy_lossy(self.bytes_at(span)),
         }
     }
 
@@ -164,9 +164,7 @@ impl Headers {
         let mut rest = self.bytes_at(span);
         std::iter::from_fn(move || {
             while !rest.is_empty() {
-                // Most lists are of one element, and a search for commas is quick.
-                let comma = memchr::memchr(b',', rest).and_then(|_| grammar::find_unquoted(rest, b','));
-                let end = comma.unwrap_or(rest.len());
+                let end = grammar::find_comma(rest).unwrap_or(rest.len());
                 let (element, tail) = rest.split_at(end);
                 let start = at + element.len() - element.trim_ascii_start().len();
                 let len = element.trim_ascii().len();

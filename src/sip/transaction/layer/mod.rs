@@ -2,6 +2,7 @@
 //! the only one that writes to the output.
 
 mod clients;
+mod numbers;
 mod servers;
 
 use std::{
@@ -15,8 +16,10 @@ use std::{
 use bytes::Bytes;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
+use smallvec::SmallVec;
 
 pub(crate) use clients::{ClientKey, Owner, Purpose};
+pub(crate) use numbers::Numbered;
 pub(crate) use servers::ServerOwner;
 
 use self::{clients::ClientTransaction, servers::ServerTransaction};
@@ -86,12 +89,12 @@ pub(crate) struct Layer {
     advertised: HashMap<(Transport, SocketAddr), String>,
     rng: ChaCha12Rng,
     deadlines: Deadlines<Key>,
-    servers: HashMap<u64, ServerTransaction>,
+    servers: Numbered<u64, ServerTransaction>,
     /// Server transactions by what RFC 3261 section 17.2.3 matches, hashed with secret keys.
-    server_keys: HashMap<u128, u64>,
+    server_keys: Numbered<u128, u64>,
     /// Requests that open something, by what RFC 3261 section 8.2.2.2 compares.
-    merges: HashMap<u128, u64>,
-    clients: HashMap<ClientKey, ClientTransaction>,
+    merges: Numbered<u128, u64>,
+    clients: Numbered<ClientKey, ClientTransaction>,
     /// Which transactions wait on a flow, so that one that breaks fails them without a search.
     waiting: BTreeSet<(Flow, ClientKey)>,
     /// The streams that are open.
@@ -112,10 +115,10 @@ impl Layer {
             advertised: HashMap::new(),
             rng: ChaCha12Rng::from_seed(seed),
             deadlines: Deadlines::new(),
-            servers: HashMap::new(),
-            server_keys: HashMap::new(),
-            merges: HashMap::new(),
-            clients: HashMap::new(),
+            servers: Numbered::default(),
+            server_keys: Numbered::default(),
+            merges: Numbered::default(),
+            clients: Numbered::default(),
             waiting: BTreeSet::new(),
             open: HashSet::new(),
             next_server: 0,
@@ -277,8 +280,14 @@ impl Layer {
     }
 
     fn hash(&self, parts: &[&[u8]]) -> u128 {
+        let mut whole = SmallVec::<[u8; 256]>::new();
+        for part in parts {
+            // The lengths keep what is before a part's end apart from what is behind.
+            whole.extend_from_slice(&part.len().to_ne_bytes());
+            whole.extend_from_slice(part);
+        }
         let [a, b] = &self.hashers;
-        u128::from(a.hash_one(parts)) << 64 | u128::from(b.hash_one(parts))
+        u128::from(a.hash_one(&*whole)) << 64 | u128::from(b.hash_one(&*whole))
     }
 
     /// Says what we are, in User-Agent or Server.

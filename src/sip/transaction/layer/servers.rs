@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::{
     super::{
@@ -13,16 +14,32 @@ use super::{
     Key, Layer, Upcall,
 };
 use crate::{
-    HeaderName, Headers, Method, Request, Response, StatusCode,
+    HeaderName, Headers, Host, Method, Request, Response, StatusCode,
     endpoint::LegId,
     flow::Flow,
     header::{MAGIC_COOKIE, Via},
     timer::{Timer, Timers},
 };
 
-/// Room for what responses repeat of most requests: how many fields, and how many bytes of values.
-const USUAL_HEAD: usize = 8;
-const USUAL_HEAD_BYTES: usize = 320;
+/// What is needed of a request for its responses.
+#[derive(Debug)]
+struct Head {
+    headers: Headers,
+    /// To has a tag already.
+    tagged: bool,
+    /// It asks what we are able to do.
+    asks: bool,
+}
+
+impl Head {
+    fn of(request: &Request) -> Self {
+        Self {
+            headers: request.headers.head(),
+            tagged: request.headers.to().is_ok_and(|to| to.tag().is_some()),
+            asks: request.method == Method::Options,
+        }
+    }
+}
 
 /// Who answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +67,7 @@ pub(super) struct ServerTransaction {
     key: u128,
     merge: Option<u128>,
     /// What every response repeats of the request; none after the final one.
-    head: Option<Box<Request>>,
+    head: Option<Box<Head>>,
     /// The last response.
     response: Bytes,
     owner: ServerOwner,
@@ -73,14 +90,23 @@ impl Layer {
     /// What a request is matched by: RFC 3261 section 17.2.3. ACK and CANCEL match as their INVITE.
     pub(crate) fn server_key(&self, request: &Request, via: &Via, method: &Method) -> u128 {
         let method = method.as_str().as_bytes();
-        let host = via.host.to_string().to_ascii_lowercase();
+        let mut host = match &via.host {
+            Host::Name(name) => SmallVec::<[u8; 64]>::from_slice(name.as_bytes()),
+            Host::V4(address) => SmallVec::from_slice(&address.octets()),
+            Host::V6(address) => SmallVec::from_slice(&address.octets()),
+        };
+        if via.host.ip().is_none() {
+            host.make_ascii_lowercase();
+        }
         let port = via.port.unwrap_or(0).to_be_bytes();
         match via
             .branch()
             .filter(|branch| branch.len() > MAGIC_COOKIE.len() && branch.starts_with(MAGIC_COOKIE))
         {
             Some(branch) => {
-                self.hash(&[branch.to_ascii_lowercase().as_bytes(), host.as_bytes(), &port, method])
+                let mut branch = SmallVec::<[u8; 64]>::from_slice(branch.as_bytes());
+                branch.make_ascii_lowercase();
+                self.hash(&[&branch, &host, &port, method])
             }
             // A client of RFC 2543.
             None => {
@@ -89,15 +115,7 @@ impl Layer {
                 let tag = from.as_ref().and_then(|from| from.tag()).unwrap_or_default();
                 let number = request.headers.cseq().map_or(0, |cseq| cseq.number).to_be_bytes();
                 let branch = via.branch().unwrap_or_default();
-                self.hash(&[
-                    branch.as_bytes(),
-                    host.as_bytes(),
-                    &port,
-                    call_id,
-                    tag.as_bytes(),
-                    &number,
-                    method,
-                ])
+                self.hash(&[branch.as_bytes(), &host, &port, call_id, tag.as_bytes(), &number, method])
             }
         }
     }
@@ -108,7 +126,7 @@ impl Layer {
 
     /// A tag that is always the same for the same request, for answers nothing is kept of.
     pub(crate) fn stateless_tag(key: u128) -> String {
-        format!("{:016x}", key as u64)
+        crate::text::hex(key as u64)
     }
 
     /// Whether this request came before by another way (RFC 3261 section 8.2.2.2), and what to remember if not.
@@ -147,7 +165,7 @@ impl Layer {
             flow: flow.clone(),
             key,
             merge,
-            head: Some(Box::new(head_of(request))),
+            head: Some(Box::new(Head::of(request))),
             response: Bytes::new(),
             owner,
         };
@@ -206,8 +224,8 @@ impl Layer {
     /// A response to this transaction's request; none when it has been answered finally.
     pub(crate) fn response(&mut self, id: u64, status: u16, tag: Option<&str>) -> Option<Response> {
         let head = self.servers.get(&id)?.head.as_ref()?;
-        let mut response = head.response(StatusCode(status), tag);
-        let described = head.method == Method::Options && status == 200;
+        let mut response = head.headers.response(StatusCode(status), tag.filter(|_| !head.tagged));
+        let described = head.asks && status == 200;
         if status > 100 {
             self.name(&mut response.headers, false);
         }
@@ -335,25 +353,4 @@ enum Input {
     Ack,
     Response(StatusCode),
     Timer(Timer),
-}
-
-/// The part of a request that responses repeat.
-fn head_of(request: &Request) -> Request {
-    let mut head = Request::new(request.method.clone(), request.uri.clone());
-    head.headers = Headers::with_capacity(USUAL_HEAD, USUAL_HEAD_BYTES);
-    for field in &request.headers {
-        if matches!(
-            field.name,
-            HeaderName::Via
-                | HeaderName::From
-                | HeaderName::To
-                | HeaderName::CallId
-                | HeaderName::CSeq
-                | HeaderName::RecordRoute
-                | HeaderName::Timestamp
-        ) {
-            head.headers.push_field(field);
-        }
-    }
-    head
 }
