@@ -22,6 +22,7 @@ mod calls;
 mod changes;
 mod churn;
 mod faults;
+mod model;
 mod outside;
 mod reliable;
 mod sessions;
@@ -62,6 +63,8 @@ pub(crate) struct Net {
     pub(crate) losses: Vec<(&'static str, u32)>,
     air: BTreeMap<(Instant, u64), (SocketAddr, SocketAddr, Bytes)>,
     sent: u64,
+    /// How many messages arrived and timers fired.
+    pub(crate) steps: u64,
     rng: ChaCha12Rng,
 }
 
@@ -103,6 +106,7 @@ impl Net {
             losses: Vec::new(),
             air: BTreeMap::new(),
             sent: 0,
+            steps: 0,
             rng,
         }
     }
@@ -159,6 +163,7 @@ impl Net {
             return false;
         };
         self.now = self.now.max(next);
+        self.steps += 1;
         if arrival == Some(next) {
             let (_, (from, to, bytes)) = self.air.pop_first().unwrap();
             if let Some(end) = (0..self.ends.len()).find(|end| address(*end) == to) {
