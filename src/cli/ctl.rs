@@ -28,6 +28,10 @@ pub(crate) enum Listing {
     Rooms,
     /// The registrations
     Registrations,
+    /// The sources that are not listened to
+    Bans,
+    /// End the ban of SOURCE
+    Unban,
 }
 
 impl Listing {
@@ -39,6 +43,7 @@ impl Listing {
             Self::Registrations => {
                 ("registrations", &["aor", "contact", "expires_in", "source", "user_agent"])
             }
+            Self::Bans | Self::Unban => ("bans", &["source", "reason", "since", "expires_in", "ignored"]),
         }
     }
 }
@@ -52,8 +57,11 @@ pub(crate) struct Question {
     /// Print the API's JSON.
     #[arg(long)]
     json: bool,
-    /// What to show.
+    /// What to show or do.
     what: Listing,
+    /// Of unban: an address, as bans shows it.
+    #[arg(required_if_eq("what", "unban"))]
+    source: Option<String>,
 }
 
 /// Prints a list.
@@ -71,7 +79,20 @@ pub(crate) fn run(file: Option<PathBuf>, question: &Question, plugins: &[Plugin]
     })?;
     let (name, columns) = question.what.parts();
     let address = question.http.unwrap_or(config.http.listen);
-    let answer = get(address, &format!("/api/v1/{name}"), token.expose())?;
+    let path = format!("/api/v1/{name}");
+    if let (Listing::Unban, Some(source)) = (question.what, &question.source) {
+        let source = source.split('/').next().unwrap_or_default();
+        ask("DELETE", address, &format!("{path}/{source}"), token.expose()).map_err(
+            |failure| match failure {
+                Failure::Api(text) if text.contains(": 404 ") => {
+                    Failure::Api(format!("{source} is not banned"))
+                }
+                other => other,
+            },
+        )?;
+        return Ok(());
+    }
+    let answer = ask("GET", address, &path, token.expose())?;
     if question.json {
         println!("{answer}");
         return Ok(());
@@ -86,7 +107,7 @@ pub(crate) fn run(file: Option<PathBuf>, question: &Question, plugins: &[Plugin]
     Ok(())
 }
 
-fn get(address: SocketAddr, path: &str, token: &str) -> Result<String, Failure> {
+fn ask(method: &str, address: SocketAddr, path: &str, token: &str) -> Result<String, Failure> {
     let failed = || Failure::io(format!("http://{address}{path}"));
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| match error.kind() {
         ErrorKind::ConnectionRefused => Failure::Api(format!(
@@ -96,14 +117,15 @@ fn get(address: SocketAddr, path: &str, token: &str) -> Result<String, Failure> 
     })?;
     stream.set_read_timeout(Some(PATIENCE)).map_err(failed())?;
     // HTTP/1.0 is never answered in chunks.
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let request =
+        format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(failed())?;
     let mut answer = String::new();
     stream.take(LONGEST_ANSWER).read_to_string(&mut answer).map_err(failed())?;
     let answered =
         answer.split_once("\r\n\r\n").and_then(|(head, body)| Some((head.split(' ').nth(1)?, body)));
     match answered {
-        Some(("200", body)) => Ok(body.to_owned()),
+        Some(("200" | "204", body)) => Ok(body.to_owned()),
         Some((status, body)) => Err(Failure::Api(format!("http://{address}{path}: {status} {body}"))),
         None => Err(Failure::Api(format!("http://{address}{path}: no HTTP server"))),
     }

@@ -28,6 +28,7 @@ use crate::{
     registrar,
     routing::{Query, Router, Target, asserted_application},
     shared::Shared,
+    sources::{Offence, Sources},
     transport::{Listener, LocalAddresses},
 };
 
@@ -42,6 +43,7 @@ pub(crate) struct Desk {
     router: Arc<Router>,
     gate: Gate,
     rate: Rate,
+    sources: Sources,
     listeners: Vec<Listener>,
     local: LocalAddresses,
     /// The accounts that registered over each WebSocket.
@@ -57,24 +59,24 @@ impl Desk {
         listeners: Vec<Listener>,
     ) -> Self {
         let router = Arc::new(Router::new(config.routes.clone()));
-        let rate = Rate::new(Instant::now(), config.calls.per_second);
-        Self {
-            shared,
-            config,
-            accounts,
-            router,
-            gate,
-            rate,
-            listeners,
-            local: LocalAddresses::default(),
-            sockets: HashMap::new(),
-        }
+        let now = Instant::now();
+        let rate = Rate::new(now, config.calls.per_second);
+        let sources = Sources::new(now, &config.abuse, &config.sip.trusted, shared.bans.clone());
+        let local = LocalAddresses::default();
+        let sockets = HashMap::new();
+        Self { shared, config, accounts, router, gate, rate, sources, listeners, local, sockets }
+    }
+
+    /// Whether a message that came on this flow is looked at.
+    pub(crate) fn hears(&mut self, now: Instant, flow: &Flow) -> bool {
+        self.sources.admit(now, flow.remote.ip())
     }
 
     /// Takes over new routes, accounts and trusted peers (SIGHUP).
     pub(crate) fn reload(&mut self, config: Arc<Config>, accounts: Accounts) {
         self.router = Arc::new(Router::new(config.routes.clone()));
         self.gate.reload(Instant::now(), &config.server.domains, &config.sip);
+        self.sources.reload(&config.abuse, &config.sip.trusted);
         self.accounts = accounts;
         self.config = config;
     }
@@ -111,12 +113,14 @@ impl Desk {
     fn register(&mut self, flow: &Flow, request: &Request) -> Reply {
         let Ok(to) = request.headers.to() else { return Reply::new(400) };
         let Some(aor) = self.aor_of(&to.uri) else {
+            self.offended(flow, Offence::Account);
             return Reply::new(404).reason("Domain not served here");
         };
         let now = SystemTime::now();
         match self.gate.owner(&self.accounts, &aor, request) {
             Admission::Known(_) => {
                 self.shared.counters.registrations.increment();
+                self.sources.proved(Instant::now(), flow.remote.ip());
                 let settings = &self.config.registrar;
                 let reply = registrar::register(settings, &self.shared.location, now, &aor, flow, request);
                 if matches!(flow.transport, Transport::Ws | Transport::Wss) && reply.status == 200 {
@@ -141,11 +145,20 @@ impl Desk {
         }
     }
 
-    fn count_failure(&self, reply: &Reply, flow: &Flow, aor: &Aor) {
-        if reply.status == 403 {
-            self.shared.counters.authentication_failures.increment();
-            tracing::warn!(account = %aor, source = %flow.remote, "wrong credentials");
+    fn count_failure(&mut self, reply: &Reply, flow: &Flow, aor: &Aor) {
+        match reply.status {
+            403 => {
+                self.shared.counters.authentication_failures.increment();
+                tracing::warn!(account = %aor, source = %flow.remote, "wrong credentials");
+                self.offended(flow, Offence::Credentials);
+            }
+            404 => self.offended(flow, Offence::Account),
+            _ => {}
         }
+    }
+
+    fn offended(&mut self, flow: &Flow, offence: Offence) {
+        self.sources.offended(Instant::now(), flow.remote.ip(), offence);
     }
 
     /// A new INVITE: a task of its own, or a refusal.
@@ -169,7 +182,8 @@ impl Desk {
         request: Box<Request>,
         events: mpsc::Receiver<LegEvent>,
     ) -> Result<Invitation, Reply> {
-        let seat = call::Seat::take(&self.shared, self.config.calls.max);
+        let share = self.sources.share(flow.remote.ip(), self.config.calls.max_per_source);
+        let seat = call::Seat::take(&self.shared, self.config.calls.max, share);
         let Some(seat) = seat.filter(|_| self.rate.admit(Instant::now())) else {
             self.shared.counters.calls_refused_busy.increment();
             return Err(Reply::new(503).header(HeaderName::RetryAfter, RETRY_AFTER));
@@ -195,9 +209,15 @@ impl Desk {
                 return Err(reply);
             }
         };
+        if identity.account().is_some() {
+            self.sources.proved(Instant::now(), flow.remote.ip());
+        }
         let trusted = self.gate.is_trusted(flow.remote.ip());
-        let callee = self.callee(&request.uri, trusted)?;
-        let plan = self.plan(&request, &request_uri, &from_uri, callee.as_ref(), &flow, trusted)?;
+        let callee =
+            self.callee(&request.uri, trusted).inspect_err(|_| self.offended(&flow, Offence::Relay))?;
+        let plan = self
+            .plan(&request, &request_uri, &from_uri, callee.as_ref(), &flow, trusted)
+            .inspect_err(|_| self.offended(&flow, Offence::Number))?;
         if matches!(plan, Plan::Relay(_)) && identity == Identity::Stranger {
             return Err(Reply::new(403).reason("Relaying is for accounts"));
         }

@@ -31,6 +31,7 @@ mod server;
 mod shared;
 mod signalling;
 pub mod snapshot;
+mod sources;
 mod transport;
 mod view;
 

@@ -130,6 +130,7 @@ impl Server {
             counters: counters.clone(),
             connections: room.clone(),
             locator: Locator,
+            bans: Arc::default(),
             codecs: config.media.codecs.iter().map(codec).collect(),
             public_address: public_address(&config),
             ring_timeout: config.calls.ring_timeout,

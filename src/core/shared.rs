@@ -8,7 +8,7 @@ use sems_store::Store;
 
 use crate::{
     call::Calls, counters::Counters, locate::Locator, location::Location, media::Engine,
-    signalling::Signalling, transport::Room,
+    signalling::Signalling, sources::Bans, transport::Room,
 };
 
 /// The length of our packets, unless the peer asks for another.
@@ -25,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) counters: Arc<Counters>,
     pub(crate) connections: Arc<Room>,
     pub(crate) locator: Locator,
+    pub(crate) bans: Arc<Bans>,
     pub(crate) codecs: Vec<CodecKind>,
     pub(crate) public_address: Option<IpAddr>,
     pub(crate) ring_timeout: Duration,

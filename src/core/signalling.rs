@@ -241,8 +241,12 @@ impl Task {
 
     fn take_message(&mut self, flow: &Flow, bytes: Bytes) {
         self.counters.sip_received.increment();
+        let now = Instant::now();
+        if !self.desk.hears(now, flow) {
+            return;
+        }
         self.advertise(flow);
-        self.endpoint.handle_message(Instant::now(), flow, bytes);
+        self.endpoint.handle_message(now, flow, bytes);
         self.drain();
     }
 

@@ -64,6 +64,22 @@ pub struct RegistrationSnapshot {
     pub source: String,
 }
 
+/// A source that is not listened to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BanSnapshot {
+    /// An IPv4 address, or an IPv6 network of 64 bits.
+    pub source: String,
+    /// What it did too often.
+    pub reason: String,
+    /// Unix time of its beginning, in seconds.
+    pub since: f64,
+    /// Seconds until it ends.
+    #[serde(serialize_with = "seconds")]
+    pub expires_in: Duration,
+    /// Messages from there that were not looked at.
+    pub ignored: u64,
+}
+
 fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(duration.as_secs())
 }
@@ -92,7 +108,7 @@ pub struct Counter {
     pub value: f64,
 }
 
-/// Reads the core; every method is quick and may be called from any thread.
+/// Reads the core, and lifts bans; every method is quick and may be called from any thread.
 pub trait Snapshots: Send + Sync + 'static {
     /// The calls in progress.
     fn calls(&self) -> Vec<CallSnapshot>;
@@ -100,6 +116,10 @@ pub trait Snapshots: Send + Sync + 'static {
     fn rooms(&self) -> Vec<RoomSnapshot>;
     /// The registrations that have not expired.
     fn registrations(&self) -> Vec<RegistrationSnapshot>;
+    /// The sources that are not listened to.
+    fn bans(&self) -> Vec<BanSnapshot>;
+    /// Ends the ban of a source, named as [`bans`](Self::bans) shows it or by an address of it; whether there was one.
+    fn lift_ban(&self, source: &str) -> bool;
     /// The numbers.
     fn counters(&self) -> Vec<Counter>;
     /// Whether new calls are taken: not before everything is bound, nor while draining.

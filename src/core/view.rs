@@ -12,7 +12,9 @@ use sems_sip::Flow;
 
 use crate::{
     shared::Shared,
-    snapshot::{CallSnapshot, Counter, CounterKind, RegistrationSnapshot, RoomSnapshot, Snapshots},
+    snapshot::{
+        BanSnapshot, CallSnapshot, Counter, CounterKind, RegistrationSnapshot, RoomSnapshot, Snapshots,
+    },
 };
 
 /// The core's side of [`Snapshots`].
@@ -59,6 +61,18 @@ impl Snapshots for View {
             .collect()
     }
 
+    fn bans(&self) -> Vec<BanSnapshot> {
+        self.shared.bans.snapshot(SystemTime::now())
+    }
+
+    fn lift_ban(&self, source: &str) -> bool {
+        let lifted = self.shared.bans.lift(source);
+        if lifted {
+            tracing::info!(source, "ban lifted");
+        }
+        lifted
+    }
+
     fn counters(&self) -> Vec<Counter> {
         let counters = &self.shared.counters;
         let count = |name, help, value: u64| Counter {
@@ -83,7 +97,7 @@ impl Snapshots for View {
             count("sems_calls_answered_total", "Calls answered.", counters.calls_answered.get()),
             count(
                 "sems_calls_refused_total",
-                "Calls refused with 503 by calls.max or calls.per_second.",
+                "Calls refused with 503 by a limit of [calls].",
                 counters.calls_refused_busy.get(),
             ),
             gauge("sems_registrations", "Contacts registered.", registrations),
@@ -92,6 +106,13 @@ impl Snapshots for View {
                 "sems_authentication_failures_total",
                 "Requests with wrong credentials.",
                 counters.authentication_failures.get(),
+            ),
+            gauge("sems_bans", "Sources that are not listened to.", self.bans().len()),
+            count("sems_bans_total", "Bans begun.", self.shared.bans.begun()),
+            count(
+                "sems_sip_ignored_total",
+                "SIP messages not looked at, of banned sources and of strangers who ask too often.",
+                self.shared.bans.ignored(),
             ),
             count("sems_sip_received_total", "SIP messages received.", counters.sip_received.get()),
             count("sems_sip_sent_total", "SIP messages sent.", counters.sip_sent.get()),

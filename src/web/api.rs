@@ -2,13 +2,13 @@
 
 use axum::{
     Json,
-    extract::State as Extract,
+    extract::{Path, State as Extract},
     http::{StatusCode, header},
     response::IntoResponse,
 };
-use sems_core::snapshot::{CallSnapshot, RegistrationSnapshot, RoomSnapshot};
+use sems_core::snapshot::{BanSnapshot, CallSnapshot, RegistrationSnapshot, RoomSnapshot};
 
-use crate::{State, metrics};
+use crate::{State, metrics, problem::Problem};
 
 /// 200 when new calls are taken, 503 when not: for load balancers and supervisors.
 pub(crate) async fn health(Extract(state): Extract<State>) -> impl IntoResponse {
@@ -33,4 +33,16 @@ pub(crate) async fn rooms(Extract(state): Extract<State>) -> Json<Vec<RoomSnapsh
 
 pub(crate) async fn registrations(Extract(state): Extract<State>) -> Json<Vec<RegistrationSnapshot>> {
     Json(state.snapshots.registrations())
+}
+
+pub(crate) async fn bans(Extract(state): Extract<State>) -> Json<Vec<BanSnapshot>> {
+    Json(state.snapshots.bans())
+}
+
+/// 204 when the ban is lifted.
+pub(crate) async fn lift_ban(
+    Extract(state): Extract<State>,
+    Path(source): Path<String>,
+) -> Result<StatusCode, Problem> {
+    if state.snapshots.lift_ban(&source) { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::NotFound) }
 }

@@ -24,6 +24,17 @@ pub(crate) async fn document() -> Json<Value> {
             "/api/v1/calls": listing("The calls in progress", "Call"),
             "/api/v1/rooms": listing("The conference rooms with somebody in them", "Room"),
             "/api/v1/registrations": listing("The registrations that have not expired", "Registration"),
+            "/api/v1/bans": listing("The sources that are not listened to", "Ban"),
+            "/api/v1/bans/{source}": { "delete": {
+                "summary": "End the ban of an address",
+                "parameters": [{
+                    "name": "source", "in": "path", "required": true, "schema": { "type": "string" },
+                }],
+                "responses": {
+                    "204": { "description": "It is heard again" },
+                    "404": { "description": "It was not banned" },
+                },
+            } },
         },
         "components": {
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
@@ -36,6 +47,10 @@ pub(crate) async fn document() -> Json<Value> {
                 "Registration": object(&[
                     ("aor", "string"), ("contact", "string"), ("expires_in", "integer"),
                     ("user_agent", "string"), ("source", "string"),
+                ]),
+                "Ban": object(&[
+                    ("source", "string"), ("reason", "string"), ("since", "number"),
+                    ("expires_in", "integer"), ("ignored", "integer"),
                 ]),
                 "Problem": object(&[("status", "integer"), ("title", "string")]),
             },

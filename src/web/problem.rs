@@ -24,7 +24,7 @@ impl IntoResponse for Problem {
                 (StatusCode::UNAUTHORIZED, "a bearer token is needed: see api.token in data_dir")
             }
             Self::NotFound => (StatusCode::NOT_FOUND, "there is nothing here"),
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "this can only be read"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "not by this method"),
         };
         let body = json!({ "status": status.as_u16(), "title": title }).to_string();
         let mut response = (status, body).into_response();
@@ -34,10 +34,8 @@ impl IntoResponse for Problem {
             Self::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::MethodNotAllowed => {
-                headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            }
-            Self::NotFound => {}
+            // The router knows which methods there are.
+            Self::MethodNotAllowed | Self::NotFound => {}
         }
         response
     }

@@ -6,7 +6,7 @@ use axum::{
     http::header,
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{delete, get},
 };
 
 use crate::{State, api, openapi, problem::Problem};
@@ -19,6 +19,8 @@ pub fn router(state: State) -> Router {
         .route("/api/v1/calls", get(api::calls))
         .route("/api/v1/rooms", get(api::rooms))
         .route("/api/v1/registrations", get(api::registrations))
+        .route("/api/v1/bans", get(api::bans))
+        .route("/api/v1/bans/{source}", delete(api::lift_ban))
         .fallback(|| async { Problem::NotFound })
         .method_not_allowed_fallback(|| async { Problem::MethodNotAllowed })
         .layer(middleware::from_fn_with_state(state.clone(), authorize));

@@ -19,6 +19,7 @@ use crate::{
     media::MediaLeg,
     shared::Shared,
     snapshot::{CallSnapshot, CallState},
+    sources::Source,
 };
 
 /// What is known of a call under way.
@@ -40,13 +41,20 @@ struct Record {
 pub(crate) struct Calls {
     records: DashMap<CallId, Record>,
     count: AtomicUsize,
+    /// Calls of each source that has a share.
+    shares: DashMap<Source, usize>,
     /// Set to stop every call.
     stopping: watch::Sender<bool>,
 }
 
 impl Calls {
     pub(crate) fn new() -> Self {
-        Self { records: DashMap::new(), count: AtomicUsize::new(0), stopping: watch::Sender::new(false) }
+        Self {
+            records: DashMap::new(),
+            count: AtomicUsize::new(0),
+            shares: DashMap::new(),
+            stopping: watch::Sender::new(false),
+        }
     }
 
     /// How many there are.
@@ -109,26 +117,46 @@ impl Record {
 }
 
 /// One of the calls that `calls.max` allows, from before its task begins; dropping it gives it back.
-pub(crate) struct Seat(Arc<Shared>);
+pub(crate) struct Seat {
+    shared: Arc<Shared>,
+    source: Option<Source>,
+}
 
 impl Seat {
-    /// Takes one, if fewer than `max` are taken.
-    pub(crate) fn take(shared: &Arc<Shared>, max: usize) -> Option<Self> {
-        let seat = Self::extra(shared);
+    /// Takes one, if fewer than `max` are taken, and of its source fewer than its share.
+    pub(crate) fn take(shared: &Arc<Shared>, max: usize, share: Option<(Source, usize)>) -> Option<Self> {
+        let mut seat = Self::extra(shared);
         // Ours is counted already.
-        (shared.calls.len() <= max).then_some(seat)
+        if shared.calls.len() > max {
+            return None;
+        }
+        if let Some((source, most)) = share {
+            let mut taken = shared.calls.shares.entry(source).or_default();
+            if *taken >= most {
+                return None;
+            }
+            *taken += 1;
+            seat.source = Some(source);
+        }
+        Some(seat)
     }
 
     /// Takes one for a leg that an admitted call needs.
     pub(crate) fn extra(shared: &Arc<Shared>) -> Self {
         shared.calls.count.fetch_add(1, Ordering::Relaxed);
-        Self(shared.clone())
+        Self { shared: shared.clone(), source: None }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.0.calls.count.fetch_sub(1, Ordering::Relaxed);
+        self.shared.calls.count.fetch_sub(1, Ordering::Relaxed);
+        if let Some(source) = self.source {
+            self.shared.calls.shares.remove_if_mut(&source, |_, taken| {
+                *taken -= 1;
+                *taken == 0
+            });
+        }
     }
 }
 
@@ -152,7 +180,7 @@ impl Entry {
     }
 
     fn insert(seat: Seat, info: Arc<CallInfo>, call_id: String, source: String) -> Self {
-        let shared = seat.0.clone();
+        let shared = seat.shared.clone();
         let record = Record {
             info: info.clone(),
             call_id,

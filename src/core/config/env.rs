@@ -7,8 +7,8 @@ use toml::{Table, Value};
 use super::{Fault, Place};
 
 /// The sections whose keys the environment overrides. A variable of another name is somebody else's.
-pub(super) const SECTIONS: [&str; 9] =
-    ["server", "sip", "media", "calls", "registrar", "http", "store", "mail", "log"];
+pub(super) const SECTIONS: [&str; 10] =
+    ["server", "sip", "media", "calls", "abuse", "registrar", "http", "store", "mail", "log"];
 
 /// The variables that override something, each to be taken once.
 pub(super) struct Variables(BTreeMap<String, String>);

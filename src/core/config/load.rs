@@ -87,6 +87,7 @@ impl Config {
         self.read_tls(Section::open("tls", root, source, variables));
         self.read_media(Section::open("media", root, source, variables));
         self.read_calls(Section::open("calls", root, source, variables));
+        self.read_abuse(Section::open("abuse", root, source, variables));
         self.read_registrar(Section::open("registrar", root, source, variables));
         let mut http = Section::open("http", root, source, variables);
         http.set("listen", &mut self.http.listen, |_| Ok(()));
@@ -214,6 +215,17 @@ impl Config {
             if *max == 0 { Err("0 would refuse every call".to_owned()) } else { Ok(()) }
         });
         section.set("per_second", &mut self.calls.per_second, |_| Ok(()));
+        section.set("max_per_source", &mut self.calls.max_per_source, |_| Ok(()));
+        section.finish();
+    }
+
+    fn read_abuse(&mut self, mut section: Section<'_>) {
+        section.set("exempt", &mut self.abuse.exempt, |_| Ok(()));
+        section.set("failures", &mut self.abuse.failures, |_| Ok(()));
+        let short = |value: &Duration| at_least(*value, 1, "is shorter than a second");
+        section.set("within", &mut self.abuse.within, short);
+        section.set("ban", &mut self.abuse.ban, short);
+        section.set("requests_per_second", &mut self.abuse.requests_per_second, |_| Ok(()));
         section.finish();
     }
 

@@ -52,6 +52,8 @@ pub struct Config {
     pub media: Media,
     /// `[calls]`
     pub calls: Calls,
+    /// `[abuse]`
+    pub abuse: Abuse,
     /// `[registrar]`
     pub registrar: Registrar,
     /// `[http]`
@@ -159,6 +161,23 @@ pub struct Calls {
     pub max: usize,
     /// New calls in a second; beyond, 503 with Retry-After. 0 for no limit.
     pub per_second: u32,
+    /// Calls at once of one source that is not trusted; beyond, 503 with Retry-After. 0 for no limit.
+    pub max_per_source: usize,
+}
+
+/// `[abuse]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abuse {
+    /// Sources that are neither limited nor banned, beside `sip.trusted`.
+    pub exempt: Vec<Cidr>,
+    /// So many failures ban their source; 0 bans nobody.
+    pub failures: u32,
+    /// The failures that count are no further apart.
+    pub within: Duration,
+    /// How long nothing of a banned source is answered.
+    pub ban: Duration,
+    /// Messages a second of a source that has proved no account; those beyond are ignored. 0 for no limit.
+    pub requests_per_second: u32,
 }
 
 /// `[registrar]`
@@ -215,7 +234,13 @@ impl Default for Config {
             streams: Streams::default(),
             tls: Tls::default(),
             media: Media::default(),
-            calls: Calls { ring_timeout: Duration::from_secs(25), max: 4000, per_second: 0 },
+            calls: Calls {
+                ring_timeout: Duration::from_secs(25),
+                max: 4000,
+                per_second: 0,
+                max_per_source: 0,
+            },
+            abuse: Abuse::default(),
             registrar: Registrar {
                 min_expires: Duration::from_secs(60),
                 max_expires: Duration::from_secs(3600),
@@ -263,6 +288,19 @@ impl Default for Streams {
             idle_timeout: Duration::from_secs(2 * 3600),
             ping: Duration::from_secs(30),
             max_message: 65_536,
+        }
+    }
+}
+
+impl Default for Abuse {
+    fn default() -> Self {
+        let block = |text: &str| text.parse().ok();
+        Self {
+            exempt: ["127.0.0.0/8", "::1/128"].into_iter().filter_map(block).collect(),
+            failures: 10,
+            within: Duration::from_secs(60),
+            ban: Duration::from_secs(600),
+            requests_per_second: 200,
         }
     }
 }

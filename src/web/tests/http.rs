@@ -11,7 +11,7 @@ use std::{
 };
 
 use sems_core::snapshot::{
-    CallSnapshot, CallState, Counter, CounterKind, RegistrationSnapshot, RoomSnapshot, Snapshots,
+    BanSnapshot, CallSnapshot, CallState, Counter, CounterKind, RegistrationSnapshot, RoomSnapshot, Snapshots,
 };
 use sems_web::{State, Token, serve};
 use tokio::{
@@ -49,6 +49,20 @@ impl Snapshots for Core {
             user_agent: "phone".to_owned(),
             source: "udp:127.0.0.1:5070".to_owned(),
         }]
+    }
+
+    fn bans(&self) -> Vec<BanSnapshot> {
+        vec![BanSnapshot {
+            source: "198.51.100.7".to_owned(),
+            reason: "wrong credentials".to_owned(),
+            since: 2.0,
+            expires_in: Duration::from_secs(9),
+            ignored: 4,
+        }]
+    }
+
+    fn lift_ban(&self, source: &str) -> bool {
+        source == "198.51.100.7"
     }
 
     fn counters(&self) -> Vec<Counter> {
@@ -115,8 +129,7 @@ async fn health_is_open_to_all_and_says_when_calls_are_refused() {
 #[tokio::test]
 async fn nothing_else_is_shown_without_the_token() {
     let server = start().await;
-    let paths =
-        ["/metrics", "/api/openapi.json", "/api/v1/calls", "/api/v1/rooms", "/api/v1/registrations", "/x"];
+    let paths = ["/metrics", "/api/openapi.json", "/api/v1/calls", "/api/v1/rooms", "/api/v1/bans", "/x"];
     for path in paths {
         for token in [None, Some("wrong"), Some("")] {
             let (status, head, body) = server.ask("GET", path, token).await;
@@ -201,4 +214,20 @@ async fn it_stops_when_told_to() {
     let ended = tokio::time::timeout(Duration::from_secs(5), server.served).await.expect("in time");
     ended.expect("no panic").expect("no error");
     assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_ban_is_shown_and_lifted() {
+    let server = start().await;
+    let (status, _, body) = server.get("/api/v1/bans").await;
+    assert_eq!(status, 200);
+    let expected =
+        r#"[{"source":"198.51.100.7","reason":"wrong credentials","since":2.0,"expires_in":9,"ignored":4}]"#;
+    assert_eq!(body, expected);
+    let token = Some(server.token.expose());
+    assert_eq!(server.ask("DELETE", "/api/v1/bans/198.51.100.7", None).await.0, 401);
+    assert_eq!(server.ask("DELETE", "/api/v1/bans/198.51.100.7", token).await.0, 204);
+    assert_eq!(server.ask("DELETE", "/api/v1/bans/192.0.2.1", token).await.0, 404);
+    let (status, head, _) = server.ask("GET", "/api/v1/bans/198.51.100.7", token).await;
+    assert!(status == 405 && head.contains("allow: delete"), "{head}");
 }

@@ -1,0 +1,100 @@
+//! Scanners: whoever fails too often is not answered any more, and who has a share gets no more.
+
+mod field;
+
+use std::{process::Command, time::Duration};
+
+use field::{
+    Server, dialling, eventually,
+    wire::{Ask, Knows, Wire},
+};
+
+/// Long enough for an answer, on a machine that compiles.
+const SILENCE: Duration = Duration::from_millis(700);
+
+/// The loopback is limited here as any other network.
+const STRICT: &str = "[abuse]\nexempt = []\nfailures = 3\n";
+
+fn register(user: &str) -> Ask {
+    let mut ask = Ask::new("REGISTER", "sip:localhost").claiming(user);
+    ask.to = format!("<sip:{user}@localhost>");
+    ask
+}
+
+/// An answer to OPTIONS within a moment.
+fn is_heard(wire: &Wire) -> bool {
+    wire.send(Ask::new("OPTIONS", "sip:localhost").text("UDP", wire.local()));
+    wire.try_receive(SILENCE).is_some()
+}
+
+fn ctl(server: &Server, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_sems"))
+        .arg("ctl")
+        .args(arguments)
+        .args(["--http", &server.http.to_string()])
+        .current_dir(server.dir.path())
+        .output()
+        .expect("sems ctl runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_scanner_is_answered_with_silence_until_the_ban_is_lifted() {
+    let server = Server::start(STRICT);
+    let wire = Wire::new(server.udp);
+    for guess in ["1234", "alice"] {
+        assert_eq!(wire.ask_as(&mut register("alice"), "alice", guess, Knows::Sha256).1.status(), 403);
+    }
+    assert!(is_heard(&wire), "two mistakes are mistakes");
+    assert_eq!(wire.ask(&register("nobody")).status(), 404);
+    assert!(!is_heard(&wire));
+    assert!(!is_heard(&Wire::new(server.udp)), "another port is the same source");
+    let (_, bans) = server.get("/api/v1/bans");
+    assert!(bans.contains("\"source\":\"127.0.0.1\",\"reason\":\"unknown accounts\""), "{bans}");
+    assert!(ctl(&server, &["bans"]).contains("127.0.0.1"));
+    let (_, metrics) = server.get("/metrics");
+    assert!(
+        metrics.contains("\nsems_bans 1\n") && metrics.contains("\nsems_sip_ignored_total 2\n"),
+        "{metrics}"
+    );
+    server.logged("banned", Duration::from_secs(5));
+    ctl(&server, &["unban", "127.0.0.1"]);
+    assert!(is_heard(&wire));
+}
+
+#[test]
+fn whoever_has_an_account_is_not_banned_for_a_forgotten_password_beside_him() {
+    let server = Server::start(STRICT);
+    let wire = Wire::new(server.udp);
+    wire.register("sip:localhost", "bob");
+    for _ in 0..10 {
+        assert_eq!(wire.ask_as(&mut register("alice"), "alice", "old", Knows::Sha256).1.status(), 403);
+    }
+    assert!(is_heard(&wire));
+}
+
+#[test]
+fn a_stranger_who_asks_too_often_is_heard_at_his_rate() {
+    let server = Server::start("[abuse]\nexempt = []\nrequests_per_second = 5\n");
+    let wire = Wire::new(server.udp);
+    for _ in 0..50 {
+        wire.send(Ask::new("OPTIONS", "sip:localhost").text("UDP", wire.local()));
+    }
+    let answers = std::iter::from_fn(|| wire.try_receive(SILENCE)).count();
+    assert!((10..25).contains(&answers), "{answers} answers");
+}
+
+#[test]
+fn a_source_has_no_more_than_its_share_of_the_calls() {
+    let server = Server::start("[abuse]\nexempt = []\n[calls]\nmax_per_source = 1\n");
+    let first = dialling(&[&server.uri("echo"), "--for", "60s"]);
+    eventually("the first call", Duration::from_secs(30), || {
+        server.get("/api/v1/calls").1.contains("talking").then_some(())
+    });
+    let wire = Wire::new(server.udp);
+    let refused = wire.ask(&Ask::invite(&server.uri("echo")));
+    assert_eq!(refused.status(), 503);
+    assert!(!refused.header("Retry-After").is_empty());
+    drop(first);
+}
