@@ -27,6 +27,7 @@ use super::{
     rooms::Rooms,
     socket::{Udp, make_realtime, sharpen_sleep},
     stream::Stream,
+    watch::Watch,
     worker::{self, Counts, Fleet, Worker},
 };
 
@@ -238,6 +239,7 @@ pub(crate) fn io(config: &EngineConfig, jobs: Jobs, (silence, beep): &PreparedSo
         frame: Frame::silence(8000),
         pressed: Vec::with_capacity(PRESSED),
         wire: Wire { out: [0; DATAGRAM], tally: Tally::default() },
+        watch: Watch::new(),
         outlet: Outlet { jobs, recycle, recycled },
         rtp_timeout: config.rtp_timeout,
         silence: Arc::clone(silence),

@@ -8,6 +8,7 @@ use super::{
     Audio,
     recording::Outlet,
     socket::{Connection, Udp},
+    watch::Watch,
 };
 
 /// The longest datagram taken or sent: an Ethernet frame's worth. Longer ones are no RTP of a telephone.
@@ -49,6 +50,7 @@ pub(crate) struct Io {
     /// The digits that came in the last [`intake`](super::stream::Stream::intake).
     pub(crate) pressed: Vec<char>,
     pub(crate) wire: Wire,
+    pub(crate) watch: Watch,
     pub(crate) outlet: Outlet,
     pub(crate) rtp_timeout: Duration,
     /// 20 ms of silence for each codec.

@@ -33,6 +33,7 @@ mod rooms;
 mod socket;
 mod spacing;
 mod stream;
+mod watch;
 mod wheel;
 mod worker;
 

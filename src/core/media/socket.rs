@@ -8,9 +8,10 @@ use std::{
     cell::Cell,
     io,
     net::{SocketAddr, UdpSocket},
-    os::fd::AsRawFd,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
 };
 
+use rustix::net::{RecvFlags, SendFlags};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// The traffic class of voice: DSCP EF (RFC 3246) in its place in the octet.
@@ -58,6 +59,12 @@ impl Connection {
     }
 }
 
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
 impl Udp for Connection {
     fn local(&self) -> SocketAddr {
         self.local
@@ -67,7 +74,12 @@ impl Udp for Connection {
         // An error can be the port unreachable of an earlier send; behind it a datagram may wait.
         for _ in 0..2 {
             let received = match self.peer {
-                Some(peer) if !self.mixed.get() => self.socket.recv(buffer).map(|length| (length, peer)),
+                // Without the C library, whose system calls are points of cancellation and cost more.
+                Some(peer) if !self.mixed.get() => {
+                    rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT)
+                        .map(|(length, _)| (length, peer))
+                        .map_err(io::Error::from)
+                }
                 Some(_) | None => self.socket.recv_from(buffer),
             };
             match received {
@@ -85,7 +97,7 @@ impl Udp for Connection {
     fn send(&self, packet: &[u8], to: SocketAddr) -> bool {
         // The first error may report an earlier packet (ICMP port unreachable): this one was not sent then.
         (0..2).any(|_| match self.peer {
-            Some(peer) if peer == to => self.socket.send(packet).is_ok(),
+            Some(peer) if peer == to => rustix::net::send(&self.socket, packet, SendFlags::DONTWAIT).is_ok(),
             Some(_) | None => self.socket.send_to(packet, to).is_ok(),
         })
     }

@@ -1,5 +1,6 @@
 //! A leg as its worker has it: sockets, RTP session, and what is played, recorded and passed on.
 
+mod intake;
 mod speech;
 
 use std::{
@@ -9,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sems_media::{CodecKind, Frame, Negotiated, Payload, PayloadKind, Pulled, Session, SessionEvent};
+use sems_media::{CodecKind, Frame, Negotiated, Payload, Pulled, Session};
 use tokio::sync::mpsc;
 
 use super::{
@@ -23,18 +24,9 @@ use super::{
     room::Seat,
     socket::Udp,
     spacing::Spacing,
+    watch::Attention,
 };
 
-/// Datagrams taken from one socket in one service: four packets of 20 ms late at once, telephone-events beside
-/// them, and room. A flood stays in the kernel's queue and is dropped there.
-const BURST: u8 = 16;
-/// Every so many services a socket is emptied; in between, only as much is taken as usually comes, since asking
-/// in vain costs a system call.
-const DRAIN: u32 = 4;
-/// Every so many services RTCP is looked at.
-const RTCP: u32 = 2;
-/// RTCP datagrams taken at once.
-const RTCP_BURST: u8 = 4;
 /// Every so many services, so once a second: the watch for silence on the wire, and a packet to a phone that
 /// would hear nothing otherwise.
 pub(crate) const SECOND: u32 = 50;
@@ -54,6 +46,16 @@ pub(crate) enum Link {
     Seated(Box<Seat>),
 }
 
+/// How the RTCP port is attended to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RtcpPort {
+    /// Where it cannot be watched.
+    Asked,
+    Watched {
+        ready: bool,
+    },
+}
+
 /// Digits that wait to be sent.
 #[derive(Debug, Default)]
 struct Dialling {
@@ -67,6 +69,8 @@ struct Dialling {
 pub(crate) struct Stream {
     pub(crate) shared: Arc<LegShared>,
     pub(crate) link: Link,
+    /// Its place in the table of its worker.
+    pub(crate) place: usize,
     /// Its place in the wheel of its worker.
     pub(crate) slot: usize,
     pub(crate) sockets: Sockets,
@@ -77,7 +81,11 @@ pub(crate) struct Stream {
     recording: Option<Recording>,
     dialling: Dialling,
     incoming: Option<CodecKind>,
+    attention: Attention,
+    rtcp: RtcpPort,
+    /// How many packets came in the last service, and in how many of the same number before it.
     expected: u8,
+    calm: u8,
     served: u32,
     unfed: u32,
     heard: Instant,
@@ -100,6 +108,7 @@ impl Stream {
         Self {
             shared,
             link: Link::Alone,
+            place: 0,
             slot: 0,
             sockets,
             session: None,
@@ -109,7 +118,10 @@ impl Stream {
             recording: None,
             dialling: Dialling::default(),
             incoming: None,
+            attention: Attention::Asked { vain: 0 },
+            rtcp: RtcpPort::Asked,
             expected: 1,
+            calm: 0,
             served: 0,
             unfed: 0,
             heard: now,
@@ -223,7 +235,7 @@ impl Stream {
     /// Ends the recording with all that was said until now: what has arrived and was not its turn yet goes first.
     pub(crate) fn stop_record(&mut self, now: Instant, io: &mut Io) {
         if self.recording.is_some() {
-            self.receive(now, io);
+            self.receive(now, true, io);
         }
         for _ in 0..LAST_FRAMES {
             let waits = self.session.as_ref().is_some_and(|session| session.stats().depth_ms >= 20);
@@ -293,97 +305,7 @@ impl Stream {
         self.close(now, io);
     }
 
-    // What happens in each service.
-
-    /// Takes what arrived, and tells of what was in it. Pressed digits are left in `io.pressed`.
-    pub(crate) fn intake(&mut self, now: Instant, io: &mut Io) {
-        io.pressed.clear();
-        #[cfg(test)]
-        assert!(!self.breaks, "ordered by a test");
-        self.served = self.served.wrapping_add(1);
-        self.receive(now, io);
-        let Some(session) = &mut self.session else { return };
-        while let Some(event) = session.poll_event() {
-            let event = match event {
-                SessionEvent::Digit(digit) => {
-                    io.pressed.push(digit);
-                    MediaEvent::Digit(digit)
-                }
-                SessionEvent::Latched(address) => MediaEvent::Latched(address),
-                _ => continue,
-            };
-            report(&self.events, event, &mut io.wire);
-        }
-        if self.served.is_multiple_of(RTCP) {
-            self.exchange_rtcp(now, io);
-        }
-        if self.served.is_multiple_of(SECOND) {
-            self.watch(now, io);
-            self.spacing.judge();
-        }
-    }
-
-    fn receive(&mut self, now: Instant, io: &mut Io) {
-        let drain = self.expected == 0 || self.served.is_multiple_of(DRAIN) || self.session.is_none();
-        let limit = if drain { BURST } else { self.expected };
-        let mut found = 0;
-        while found < limit {
-            let Some((length, source)) = self.sockets.rtp.receive(&mut io.inbound) else { break };
-            found += 1;
-            io.wire.tally.packets_in += 1;
-            let (Some(session), Some(packet)) = (&mut self.session, io.inbound.get(..length)) else {
-                continue;
-            };
-            let verdict = session.handle_rtp(now, source, packet);
-            if let Some(kind) = verdict.accepted {
-                self.silent = false;
-                if let PayloadKind::Audio(codec) = kind {
-                    self.incoming = Some(codec);
-                }
-            }
-            if let Some(latched) = verdict.latched {
-                self.sockets.rtp.connect(Some(latched));
-            }
-        }
-        // Nothing came: next time there may be two, and the socket is emptied.
-        self.expected = found.min(4);
-    }
-
-    fn exchange_rtcp(&mut self, now: Instant, io: &mut Io) {
-        let Some(mut session) = self.session.take() else { return };
-        if !session.negotiated().rtcp_mux {
-            for _ in 0..RTCP_BURST {
-                let Some((length, source)) = self.sockets.rtcp.receive(&mut io.inbound) else { break };
-                io.wire.tally.packets_in += 1;
-                session.handle_rtcp(now, source, io.inbound.get(..length).unwrap_or_default());
-            }
-        }
-        if let Some(length) = session.rtcp(now, &mut io.wire.out) {
-            self.send_rtcp(&session, length, &mut io.wire);
-        }
-        self.session = Some(session);
-    }
-
-    fn send_rtcp(&self, session: &Session, length: usize, wire: &mut Wire) {
-        let Some(to) = session.rtcp_destination() else { return };
-        let socket = if session.negotiated().rtcp_mux { &self.sockets.rtp } else { &self.sockets.rtcp };
-        wire.send(socket, length, to);
-    }
-
-    fn watch(&mut self, now: Instant, io: &mut Io) {
-        let Some(session) = &self.session else { return };
-        // A phone that does not send silence still sends reports.
-        let heard = session.last_heard().map_or(self.heard, |heard| heard.max(self.heard));
-        if !session.negotiated().direction.receives() {
-            self.heard = now;
-        } else if !self.silent
-            && !io.rtp_timeout.is_zero()
-            && now.saturating_duration_since(heard) >= io.rtp_timeout
-        {
-            self.silent = true;
-            report(&self.events, MediaEvent::Silent, &mut io.wire);
-        }
-    }
+    // What happens in each service; what comes in is in `intake`.
 
     /// The next 20 ms of what the other side says, into `io.frame`, and into the recording.
     pub(crate) fn hear(&mut self, now: Instant, io: &mut Io) -> Pulled {

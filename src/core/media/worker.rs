@@ -191,6 +191,11 @@ impl Worker {
     }
 
     pub(crate) fn serve_slot(&mut self, now: Instant, slot: usize) {
+        self.io.watch.look(|place, port| {
+            if let Some(Some(stream)) = self.legs.get_mut(place) {
+                stream.rouse(port);
+            }
+        });
         let entries = std::mem::take(&mut self.slots[slot]);
         for entry in &entries {
             match *entry {
@@ -343,13 +348,15 @@ impl Worker {
         stream.slot = self.wheel.place(1);
         self.slots[stream.slot].push(Entry::Leg(place));
         self.places.insert(stream.shared.id, place);
+        stream.settle(place, &self.io.watch);
         self.legs[place] = Some(stream);
         place
     }
 
     fn remove(&mut self, place: usize) -> Option<Box<Stream>> {
         self.unlink(place);
-        let stream = self.legs.get_mut(place)?.take()?;
+        let mut stream = self.legs.get_mut(place)?.take()?;
+        stream.depart(&self.io.watch);
         self.take_from_slot(stream.slot, Entry::Leg(place), 1);
         self.places.remove(&stream.shared.id);
         self.free.push(place);
@@ -430,6 +437,7 @@ impl Worker {
         for mut stream in std::mem::take(&mut self.legs).into_iter().flatten() {
             stream.fail(&mut self.io);
             stream.close_waiting(now, &mut self.io);
+            stream.depart(&self.io.watch);
             count(&self.fleet.loads, self.index, false);
             self.resting.rest(now, stream.sockets, &self.fleet.ports);
         }
