@@ -14,7 +14,7 @@ use std::{
 pub const HEADER: u64 = 44;
 
 /// Samples are turned into bytes in blocks of this many.
-const BLOCK: usize = 2048;
+const BLOCK: usize = 4096;
 
 /// Writes a WAV file.
 #[derive(Debug)]
@@ -47,10 +47,9 @@ impl<W: Write + Seek> WavWriter<W> {
 
     /// Makes the header say how much there is, and flushes the writer.
     pub fn flush(&mut self) -> io::Result<()> {
-        let end = self.inner.stream_position()?;
         self.inner.rewind()?;
         self.inner.write_all(&header(self.rate, self.samples * 2))?;
-        self.inner.seek(SeekFrom::Start(end))?;
+        self.inner.seek(SeekFrom::Start(HEADER + self.samples * 2))?;
         self.inner.flush()
     }
 

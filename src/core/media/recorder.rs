@@ -19,10 +19,10 @@ use tokio::sync::mpsc;
 
 use super::{MediaEvent, RecordEnd};
 
-/// Samples in a block: 8 KiB, half a second at 8 kHz.
-pub(crate) const BLOCK: usize = 4096;
+/// Samples in a block: 16 KiB, a second at 8 kHz, half a second at 16 kHz.
+pub(crate) const BLOCK: usize = 8192;
 
-/// Blocks under way to the disk: 64 MiB, one second of 4,000 calls recording at once. A disk that is further
+/// Blocks under way to the disk: 128 MiB, two seconds of 4,000 calls recording at once. A disk that is further
 /// behind has failed.
 const QUEUE: usize = 8192;
 

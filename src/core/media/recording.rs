@@ -17,8 +17,8 @@ use super::{
     recorder::{BLOCK, Job, Jobs, RecordingId},
 };
 
-/// A block is handed over when it holds this part of a second, full or not: what a crash may lose.
-const HAND_OVER: u32 = 2;
+/// A block is handed over when it holds so many tenths of a second, full or not: what a crash may lose.
+const HAND_OVER: u64 = 7;
 
 /// Trailing silence beyond this is cut off.
 const TAIL: Duration = Duration::from_secs(1);
@@ -125,7 +125,7 @@ impl Recording {
         let before = self.written;
         self.keep_up(now);
         self.take(frame);
-        let due = self.block.len() as u64 * u64::from(HAND_OVER) >= u64::from(self.rate)
+        let due = self.block.len() as u64 * 10 >= u64::from(self.rate) * HAND_OVER
             || self.block.len() + self.scratch.samples().len() > BLOCK;
         if due && !self.hand_over(outlet) {
             return self.end(RecordEnd::Disk(BEHIND.to_owned()), outlet);
@@ -294,7 +294,8 @@ mod tests {
     fn a_recorder_that_does_not_keep_up_ends_the_recording_but_nothing_waits() {
         let (outlet, jobs) = outlet(2);
         let mut recording = begin(&outlet, 0, 0, 0);
-        let steps: Vec<Step> = (0..80).map(|_| recording.append(Instant::now(), &sound(), &outlet)).collect();
+        let steps: Vec<Step> =
+            (0..140).map(|_| recording.append(Instant::now(), &sound(), &outlet)).collect();
         assert!(!steps.contains(&Step::Over));
         let first = samples(&jobs).0;
         assert!(first > 0);
