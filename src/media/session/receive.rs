@@ -140,6 +140,11 @@ impl Receiver {
         }
     }
 
+    pub(super) fn touch(&self) {
+        self.store.touch();
+        self.playout.touch();
+    }
+
     /// Another stream begins.
     pub(super) fn begin(&mut self, ssrc: u32) {
         if self.begun && self.ssrc == ssrc {
