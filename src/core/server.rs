@@ -288,6 +288,7 @@ fn engine_config(config: &Config) -> EngineConfig {
         workers: config.media.workers.count(),
         rtp_ports: config.media.rtp_ports.clone(),
         realtime: true,
+        io: config.media.io,
         rtp_timeout: config.media.rtp_timeout,
         quarantine: Duration::from_secs(2),
         sounds: config.find(&config.media.sounds).into_iter().collect(),

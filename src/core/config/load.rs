@@ -197,6 +197,7 @@ impl Config {
         let media = &mut self.media;
         section.set("rtp_ports", &mut media.rtp_ports, |_| Ok(()));
         section.set("workers", &mut media.workers, |_| Ok(()));
+        section.set("io", &mut media.io, |_| Ok(()));
         section.set("rtp_timeout", &mut media.rtp_timeout, |_| Ok(()));
         section.set("codecs", &mut media.codecs, |codecs| not_empty(codecs));
         section.set("language", &mut media.language, |name| {

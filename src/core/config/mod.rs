@@ -33,7 +33,7 @@ pub use cidr::Cidr;
 pub use fault::{ConfigFaults, Fault, Place};
 pub use value::{Codec, Listen, Listener, PublicAddress, Secret, Workers};
 
-use crate::routing::Route;
+use crate::{media::MediaIo, routing::Route};
 
 /// Everything that `sems.toml` says.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,6 +142,8 @@ pub struct Media {
     pub rtp_ports: RangeInclusive<u16>,
     /// The number of media threads.
     pub workers: Workers,
+    /// How media threads receive and send.
+    pub io: MediaIo,
     /// Silence on the wire this long ends a call that is not on hold; zero never does.
     pub rtp_timeout: Duration,
     /// The codecs offered, the best first; never empty.
@@ -310,6 +312,7 @@ impl Default for Media {
         Self {
             rtp_ports: 10_000..=29_999,
             workers: Workers::Auto,
+            io: MediaIo::Auto,
             rtp_timeout: Duration::from_secs(60),
             codecs: vec![Codec::Opus, Codec::G722, Codec::Pcmu, Codec::Pcma],
             language: "en".to_owned(),

@@ -12,7 +12,7 @@ use sems_sip::auth::Algorithm;
 use toml::Value;
 
 use super::{Cidr, Codec, Listen, PublicAddress, Workers};
-use crate::routing::Glob;
+use crate::{media::MediaIo, routing::Glob};
 
 /// A type that a key may have. The error is a reason for people, without the key.
 pub(super) trait Setting: Sized {
@@ -172,6 +172,17 @@ impl Setting for Workers {
             Ok(count @ 1..=MAX_WORKERS) => Ok(Self::Count(count)),
             _ if text == "auto" => Ok(Self::Auto),
             _ => Err(format!("\"auto\" or a number from 1 to {MAX_WORKERS} is expected, not \"{text}\"")),
+        }
+    }
+}
+
+impl Setting for MediaIo {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "uring" => Ok(Self::Uring),
+            "plain" => Ok(Self::Plain),
+            _ => Err(format!("\"auto\", \"uring\" or \"plain\" is expected, not \"{text}\"")),
         }
     }
 }

@@ -14,7 +14,7 @@ use sems_media::{CodecKind, Direction, Negotiated, OpusParameters, Session};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    EngineConfig, JoinSpec, LegId, MediaEvent,
+    EngineConfig, JoinSpec, LegId, MediaEvent, MediaIo,
     command::{Action, LegShared, Order},
     engine,
     recorder::Job,
@@ -57,6 +57,7 @@ impl Rig {
             workers: 1,
             rtp_ports: 20_000..=29_999,
             realtime: false,
+            io: MediaIo::Auto,
             rtp_timeout: Duration::from_secs(60),
             quarantine: Duration::from_secs(2),
             sounds: Vec::new(),

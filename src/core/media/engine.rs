@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use super::{
     Audio, LegId, Library, MediaEvent, MediaLeg,
     command::{LegShared, ORDERS, Order},
-    io::{DATAGRAM, Io, Tally, Wire},
+    io::{DATAGRAM, Io, MediaIo, Wire},
     ports::PortPool,
     recorder::{self, Jobs},
     recording::Outlet,
@@ -40,6 +40,8 @@ pub struct EngineConfig {
     pub rtp_ports: RangeInclusive<u16>,
     /// Pin the workers and run them under SCHED_FIFO, where the system permits it.
     pub realtime: bool,
+    /// How datagrams are received and sent.
+    pub io: MediaIo,
     /// Nothing received for this long is reported as [`MediaEvent::Silent`]; zero never is.
     pub rtp_timeout: Duration,
     /// A freed port is given out again when nothing arrived at it for this long (2 s).
@@ -226,6 +228,7 @@ pub(crate) fn fleet(config: &EngineConfig) -> Result<(Arc<Fleet>, Vec<Receiver<O
         counts: (0..count).map(|_| Counts::default()).collect(),
         ports,
         quarantine: config.quarantine,
+        io: config.io,
         recordings: AtomicU64::new(0),
     };
     Ok((Arc::new(fleet), receivers))
@@ -238,7 +241,7 @@ pub(crate) fn io(config: &EngineConfig, jobs: Jobs, (silence, beep): &PreparedSo
         inbound: [0; DATAGRAM],
         frame: Frame::silence(8000),
         pressed: Vec::with_capacity(PRESSED),
-        wire: Wire { out: [0; DATAGRAM], tally: Tally::default() },
+        wire: Wire::new(),
         watch: Watch::new(),
         outlet: Outlet { jobs, recycle, recycled },
         rtp_timeout: config.rtp_timeout,

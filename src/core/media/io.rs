@@ -7,7 +7,7 @@ use sems_media::{EncodedPrompt, Frame};
 use super::{
     Audio,
     recording::Outlet,
-    socket::{Connection, Udp},
+    socket::{Connection, Found, Ring, Ticket, Udp},
     watch::Watch,
 };
 
@@ -24,21 +24,97 @@ pub(crate) struct Tally {
     pub(crate) dropped_events: u64,
 }
 
+/// How a worker receives and sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MediaIo {
+    /// By io_uring where the system permits it, else by plain system calls.
+    #[default]
+    Auto,
+    /// By io_uring; where the system does not permit it, plainly, with a warning.
+    Uring,
+    /// A system call for each datagram.
+    Plain,
+}
+
 /// The packet being written, and the counts.
 #[derive(Debug)]
 pub(crate) struct Wire {
-    pub(crate) out: [u8; DATAGRAM],
+    plain: [u8; DATAGRAM],
+    ring: Option<Box<Ring>>,
     pub(crate) tally: Tally,
 }
 
 impl Wire {
-    /// Sends the first `length` bytes of `out`.
-    pub(crate) fn send(&mut self, socket: &Connection, length: usize, to: SocketAddr) {
-        if self.out.get(..length).is_some_and(|packet| socket.send(packet, to)) {
-            self.tally.packets_out += 1;
-        } else {
-            self.tally.send_errors += 1;
+    pub(crate) fn new() -> Self {
+        Self { plain: [0; DATAGRAM], ring: None, tally: Tally::default() }
+    }
+
+    /// Receives and sends by io_uring from now on, on the calling thread only.
+    pub(crate) fn open_ring(&mut self) -> std::io::Result<()> {
+        self.ring = Some(Box::new(Ring::new()?));
+        Ok(())
+    }
+
+    /// Where the next packet is to be written.
+    pub(crate) fn out(&mut self) -> &mut [u8; DATAGRAM] {
+        match self.ring.as_mut().and_then(|ring| ring.out()) {
+            Some(out) => out,
+            None => &mut self.plain,
         }
+    }
+
+    /// Sends the first `length` bytes of what was written into [`out`](Self::out), at the latest with the next
+    /// [`flush`](Self::flush).
+    pub(crate) fn send(&mut self, socket: &Connection, length: usize, to: SocketAddr) {
+        let address = (socket.peer() != Some(to)).then_some(to);
+        match &mut self.ring {
+            Some(ring) => {
+                if ring.send(socket, length, address) {
+                    return;
+                }
+                // The ring is full: it makes room, and this one goes alone.
+                let sent = ring
+                    .out()
+                    .and_then(|out| out.get(..length))
+                    .is_some_and(|packet| socket.send(packet, to));
+                ring.note(sent);
+            }
+            None => {
+                let sent = self.plain.get(..length).is_some_and(|packet| socket.send(packet, to));
+                self.count(u64::from(sent), u64::from(!sent));
+            }
+        }
+        self.flush();
+    }
+
+    /// Sends what waits to be sent, and receives what was asked for.
+    pub(crate) fn flush(&mut self) {
+        if let Some(ring) = &mut self.ring {
+            let gone = ring.go();
+            self.count(gone.sent, gone.failed);
+        }
+    }
+
+    fn count(&mut self, sent: u64, failed: u64) {
+        self.tally.packets_out += sent;
+        self.tally.send_errors += failed;
+    }
+
+    /// The next receives are asked for, and those of before forgotten.
+    pub(crate) fn begin_receives(&mut self) {
+        if let Some(ring) = &mut self.ring {
+            ring.begin();
+        }
+    }
+
+    /// Asks for one datagram of a socket that hears its peer only. None when it has to be received plainly.
+    pub(crate) fn ask(&mut self, socket: &Connection) -> Option<Ticket> {
+        self.ring.as_mut().filter(|_| socket.is_settled())?.ask(socket)
+    }
+
+    /// What came of it.
+    pub(crate) fn found(&self, ticket: Ticket) -> Found<'_> {
+        self.ring.as_ref().map_or(Found::Error, |ring| ring.found(ticket))
     }
 }
 

@@ -23,6 +23,7 @@ mod io;
 mod leg;
 mod library;
 mod links;
+mod phase;
 mod playing;
 mod ports;
 mod recorder;
@@ -31,7 +32,6 @@ mod resting;
 mod room;
 mod rooms;
 mod socket;
-mod spacing;
 mod stream;
 mod watch;
 mod wheel;
@@ -39,6 +39,7 @@ mod worker;
 
 pub use audio::Audio;
 pub use engine::{Counters, Engine, EngineConfig, EngineError, PortError, RoomInfo};
+pub use io::MediaIo;
 pub use leg::{
     DIGITS, EVENTS, JoinError, JoinSpec, LegId, LegStats, MediaEvent, MediaLeg, PlayId, PlayOptions,
     RecordEnd, RecordSpec,

@@ -17,13 +17,13 @@ use super::{
     LegId, LegStats, MediaEvent, PlayId, RecordEnd, RecordSpec,
     command::LegShared,
     io::{Io, Wire},
+    phase::Phase,
     playing::Playing,
     ports::Sockets,
     recorder::RecordingId,
     recording::{BEHIND, Recording, Step},
     room::Seat,
-    socket::Udp,
-    spacing::Spacing,
+    socket::{Ticket, Udp},
     watch::Attention,
 };
 
@@ -78,7 +78,9 @@ pub(crate) struct Stream {
     events: mpsc::Sender<MediaEvent>,
     playing: Option<Playing>,
     echo: bool,
-    recording: Option<Recording>,
+    /// Payloads went on as they came in the last service.
+    passes: bool,
+    recording: Option<Box<Recording>>,
     dialling: Dialling,
     incoming: Option<CodecKind>,
     attention: Attention,
@@ -90,7 +92,9 @@ pub(crate) struct Stream {
     unfed: u32,
     heard: Instant,
     silent: bool,
-    spacing: Spacing,
+    phase: Phase,
+    /// The receive that was asked for ahead of this service.
+    ticket: Option<Ticket>,
     #[cfg(test)]
     breaks: bool,
 }
@@ -115,6 +119,7 @@ impl Stream {
             events,
             playing: None,
             echo: false,
+            passes: false,
             recording: None,
             dialling: Dialling::default(),
             incoming: None,
@@ -126,7 +131,8 @@ impl Stream {
             unfed: 0,
             heard: now,
             silent: false,
-            spacing: Spacing::default(),
+            phase: Phase::default(),
+            ticket: None,
             #[cfg(test)]
             breaks: false,
         }
@@ -153,15 +159,9 @@ impl Stream {
         self.breaks = true;
     }
 
-    /// Whether the leg should be served at another time; says so once.
-    pub(crate) fn wants_another_slot(&mut self) -> bool {
-        self.spacing.is_to_move()
-    }
-
-    /// The slot it is served in from the next turn of the wheel on.
-    pub(crate) fn goes_to(&mut self, slot: usize) {
-        self.slot = slot;
-        self.spacing.moved();
+    /// When its packets come, where it passes them on and had better be served at another time.
+    pub(crate) fn is_better_after(&self) -> Option<usize> {
+        self.phase.is_better_after(self.slot).filter(|_| self.passes)
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -229,7 +229,7 @@ impl Stream {
             return report(&self.events, MediaEvent::RecordEnded { duration, ended }, &mut io.wire);
         }
         let rate = self.codec().map_or(8000, CodecKind::sample_rate).min(WIDEBAND);
-        self.recording = Recording::begin(id, spec, rate, self.events.clone(), &io.outlet);
+        self.recording = Recording::begin(id, spec, rate, self.events.clone(), &io.outlet).map(Box::new);
     }
 
     /// Ends the recording with all that was said until now: what has arrived and was not its turn yet goes first.
@@ -290,7 +290,7 @@ impl Stream {
         }
         self.recording = None;
         if let Some(mut session) = self.session.take()
-            && let Some(length) = session.rtcp_bye(now, &mut io.wire.out)
+            && let Some(length) = session.rtcp_bye(now, io.wire.out())
         {
             self.send_rtcp(&session, length, &mut io.wire);
         }
@@ -329,9 +329,7 @@ impl Stream {
 
     /// One service of a leg that is connected with nobody.
     pub(crate) fn serve(&mut self, now: Instant, io: &mut Io) {
-        if self.spacing.waits() {
-            return;
-        }
+        self.passes = false;
         self.intake(now, io);
         if !self.echo {
             self.hear(now, io);
@@ -352,19 +350,18 @@ impl Stream {
     fn echo_payloads(&mut self, now: Instant, io: &mut Io) {
         let Some(session) = &mut self.session else { return };
         let mut passed = 0;
-        while let (Some(length), Some(to)) = (session.echo(now, &mut io.wire.out), session.destination()) {
+        while let (Some(length), Some(to)) = (session.echo(now, io.wire.out()), session.destination()) {
             self.unfed = 0;
             passed += 1;
             io.wire.send(&self.sockets.rtp, length, to);
         }
-        self.spacing.note(passed);
+        self.phase.note(passed);
+        self.passes = true;
     }
 
     /// One service of a leg whose sound goes to `other`.
     pub(crate) fn serve_bridged(&mut self, now: Instant, other: &mut Self, io: &mut Io) {
-        if self.spacing.waits() {
-            return;
-        }
+        self.passes = false;
         self.intake(now, io);
         if self.passes_to(other)
             && let Some(session) = &mut self.session
@@ -374,7 +371,8 @@ impl Stream {
                 passed += 1;
                 other.feed_payload(now, &payload, &mut io.wire);
             }
-            self.spacing.note(passed);
+            self.phase.note(passed);
+            self.passes = true;
         } else if self.hear(now, io) != Pulled::Silence {
             other.feed_frame(now, &io.frame, &mut io.wire);
         }
@@ -410,10 +408,10 @@ impl Stream {
 
     fn push_frame(&mut self, now: Instant, frame: &Frame, wire: &mut Wire) {
         let Some(session) = &mut self.session else { return };
-        let mut length = session.push(now, frame, &mut wire.out);
+        let mut length = session.push(now, frame, wire.out());
         while let (Some(packet), Some(to)) = (length, session.destination()) {
             wire.send(&self.sockets.rtp, packet, to);
-            length = session.push_rest(now, &mut wire.out);
+            length = session.push_rest(now, wire.out());
         }
     }
 
@@ -424,7 +422,7 @@ impl Stream {
         }
         self.unfed = 0;
         if let Some(session) = &mut self.session
-            && let Some(length) = session.relay(now, payload, &mut wire.out)
+            && let Some(length) = session.relay(now, payload, wire.out())
             && let Some(to) = session.destination()
         {
             wire.send(&self.sockets.rtp, length, to);
@@ -441,7 +439,7 @@ impl Stream {
 
     fn push_payload(&mut self, now: Instant, payload: &[u8], marker: bool, ticks: u32, wire: &mut Wire) {
         if let Some(session) = &mut self.session
-            && let Some(length) = session.push_payload(now, payload, marker, ticks, &mut wire.out)
+            && let Some(length) = session.push_payload(now, payload, marker, ticks, wire.out())
             && let Some(to) = session.destination()
         {
             wire.send(&self.sockets.rtp, length, to);

@@ -105,6 +105,13 @@ impl Attention {
         }
     }
 
+    /// Has the socket watched for a while, where it can be: for when packets come.
+    pub(crate) fn look(&mut self, watch: &Watch, socket: &Connection, place: usize) {
+        if matches!(self, Self::Asked { .. }) && watch.add(socket, place, Port::Rtp) {
+            *self = Self::Watched { ready: true, busy: 0 };
+        }
+    }
+
     /// Learns from a service: whether something was `found`, and whether the socket may hold `more`.
     pub(crate) fn learn(
         &mut self,

@@ -10,6 +10,12 @@ pub(crate) const TICK: Duration = Duration::from_millis(1);
 /// burst that no jitter buffer keeps.
 const GIVE_UP: Duration = Duration::from_millis(200);
 
+/// Each slot in use is a wake-up in 20 ms, and what is served together shares what is in the cache: so many are
+/// gathered in one slot before another is begun.
+const GATHER: u32 = 64;
+/// In which order slots are begun: far from each other.
+const BEGUN: [usize; SLOTS] = [0, 10, 5, 15, 2, 12, 7, 17, 1, 11, 6, 16, 3, 13, 8, 18, 4, 14, 9, 19];
+
 /// Where in the wheel, and when. Knows nothing of what is in the slots but how much it weighs.
 #[derive(Debug)]
 pub(crate) struct Wheel {
@@ -69,16 +75,22 @@ impl Wheel {
         self.origin = now.checked_sub(TICK * slot as u32).unwrap_or(now);
     }
 
-    /// Takes the slot with the least in it.
+    /// Takes the best slot.
     pub(crate) fn place(&mut self, weight: u32) -> usize {
-        let slot = self.lightest(0..SLOTS);
+        let slot = self.best(BEGUN.into_iter());
         self.add(slot, weight);
         slot
     }
 
-    /// Which of these slots has the least in it.
-    pub(crate) fn lightest(&self, slots: impl Iterator<Item = usize>) -> usize {
-        slots.min_by_key(|slot| self.weights.get(*slot)).unwrap_or(0)
+    /// Which of these slots is the best: the fullest one that is not full yet, else the one with the least in it.
+    pub(crate) fn best(&self, slots: impl Iterator<Item = usize>) -> usize {
+        let weight = |slot: usize| self.weights.get(slot).copied().unwrap_or(u32::MAX);
+        slots
+            .min_by_key(|slot| match weight(*slot) {
+                some @ 1..GATHER => GATHER - some,
+                weight => weight.max(1).saturating_add(GATHER),
+            })
+            .unwrap_or(0)
     }
 
     /// Adds to a slot.
@@ -97,12 +109,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn legs_are_spread_evenly() {
+    fn few_legs_are_gathered_and_many_are_spread() {
         let mut wheel = Wheel::new(Instant::now());
         for _ in 0..100 {
             wheel.place(1);
         }
-        assert_eq!(wheel.weights, [5; SLOTS]);
+        assert_eq!((wheel.weights[0], wheel.weights[10]), (64, 36), "far from each other");
+        for _ in 100..2000 {
+            wheel.place(1);
+        }
+        assert_eq!(wheel.weights, [100; SLOTS]);
     }
 
     #[test]

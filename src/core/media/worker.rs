@@ -13,14 +13,16 @@ use std::{
 };
 
 use super::{
-    LegId,
+    LegId, MediaIo,
     command::{Action, LegShared, Order},
     io::{Io, Tally},
+    phase::BEHIND,
     playing::Playing,
     ports::PortPool,
     recorder::RecordingId,
     resting::Resting,
     room::Room,
+    socket::prefetch,
     stream::{Link, Stream},
     wheel::{SLOTS, Wheel},
 };
@@ -29,11 +31,12 @@ use super::{
 const ORDERS_PER_TICK: usize = 256;
 /// A worker that has little to do looks for orders after this many ticks.
 const LONGEST_SLEEP: u32 = 5;
+/// After a packet was seen of which it is not known when the next ones come, no tick is left out for so long.
+const CLOSER: u32 = 120;
 /// A tick that begins later than this is counted as late.
 const LATE: Duration = Duration::from_millis(5);
-/// A leg whose packets arrive just when it is served goes this many slots further, so that it is served after they
-/// arrived: far enough for ordinary jitter, and near enough not to be noticed as delay.
-const FURTHER: std::ops::RangeInclusive<usize> = 3..=10;
+/// Legs whose packets are received, and looked for, together.
+const CHUNK: usize = 64;
 
 /// What workers and the engine share.
 #[derive(Debug)]
@@ -44,6 +47,7 @@ pub(crate) struct Fleet {
     pub(crate) counts: Vec<Counts>,
     pub(crate) ports: PortPool,
     pub(crate) quarantine: Duration,
+    pub(crate) io: MediaIo,
     pub(crate) recordings: AtomicU64,
 }
 
@@ -90,10 +94,14 @@ pub(crate) struct Worker {
     pub(super) wheel: Wheel,
     resting: Resting,
     closing: Vec<usize>,
-    /// Legs that are to be served at another time.
-    shifting: Vec<usize>,
+    /// Legs that are to be served at another time, and when their packets come.
+    shifting: Vec<(usize, usize)>,
+    /// The legs that are received for together.
+    chunk: Vec<usize>,
     /// Legs on their way to another worker, and to which.
     departed: Vec<(Arc<LegShared>, usize)>,
+    /// Ticks of which none is left out.
+    awake: u32,
     io: Io,
 }
 
@@ -114,7 +122,9 @@ impl Worker {
             resting: Resting::default(),
             closing: Vec::new(),
             shifting: Vec::new(),
+            chunk: Vec::new(),
             departed: Vec::new(),
+            awake: 0,
             io,
         }
     }
@@ -125,6 +135,7 @@ impl Worker {
 
     /// Serves until told to stop.
     pub(crate) fn run(mut self) {
+        self.open_io();
         loop {
             let turn = panic::catch_unwind(AssertUnwindSafe(|| {
                 let goes_on = self.wait();
@@ -145,6 +156,26 @@ impl Worker {
         }
     }
 
+    /// Receives and sends as the configuration says, and says how.
+    fn open_io(&mut self) {
+        let opened = match self.fleet.io {
+            MediaIo::Plain => None,
+            MediaIo::Auto | MediaIo::Uring => Some(self.io.wire.open_ring()),
+        };
+        // Once is enough: it is the same for all of them.
+        if self.index > 0 {
+            return;
+        }
+        match opened {
+            Some(Ok(())) => tracing::info!(io = "uring", "media threads receive and send by io_uring"),
+            Some(Err(error)) if self.fleet.io == MediaIo::Uring => {
+                tracing::warn!(%error, io = "plain", "media.io: no io_uring, so that media costs more");
+            }
+            Some(Err(error)) => tracing::info!(%error, io = "plain", "media threads go without io_uring"),
+            None => tracing::info!(io = "plain", "media threads go without io_uring"),
+        }
+    }
+
     /// Sleeps until there is something to do, and does what was ordered. False when the engine stops.
     fn wait(&mut self) -> bool {
         if self.places.is_empty() && self.resting.is_empty() && self.outbox.is_empty() {
@@ -154,7 +185,7 @@ impl Worker {
             }
             self.wheel.restart(Instant::now());
         } else {
-            self.wheel.skip_empty(LONGEST_SLEEP);
+            self.wheel.skip_empty(if self.awake > 0 { 0 } else { LONGEST_SLEEP });
             let pause = self.wheel.due().saturating_duration_since(Instant::now());
             if !pause.is_zero() {
                 thread::sleep(pause);
@@ -191,24 +222,62 @@ impl Worker {
     }
 
     pub(crate) fn serve_slot(&mut self, now: Instant, slot: usize) {
+        let mut unsure = false;
         self.io.watch.look(|place, port| {
             if let Some(Some(stream)) = self.legs.get_mut(place) {
-                stream.rouse(port);
+                unsure |= stream.rouse(port, slot);
             }
         });
+        self.awake = if unsure { CLOSER } else { self.awake.saturating_sub(1) };
         let entries = std::mem::take(&mut self.slots[slot]);
-        for entry in &entries {
-            match *entry {
-                Entry::Leg(place) => self.serve_leg(now, place),
-                Entry::Room(room) => self.serve_room(now, room),
+        for entries in entries.chunks(CHUNK) {
+            self.reach(entries);
+            for entry in entries {
+                match *entry {
+                    Entry::Leg(place) => self.serve_leg(now, place),
+                    Entry::Room(room) => self.serve_room(now, room),
+                }
             }
         }
         self.slots[slot] = entries;
+        self.io.wire.flush();
         while let Some(place) = self.closing.pop() {
             self.close(now, place);
         }
-        while let Some(place) = self.shifting.pop() {
-            self.shift(place);
+        while let Some((place, came)) = self.shifting.pop() {
+            self.shift(place, came);
+        }
+    }
+
+    /// Receives for all legs of some entries, with the sends of those before, and begins to fetch what is known of
+    /// them from memory: one after the other, each would be waited for.
+    fn reach(&mut self, entries: &[Entry]) {
+        self.chunk.clear();
+        for entry in entries {
+            match *entry {
+                Entry::Leg(place) => self.chunk.push(place),
+                Entry::Room(room) => {
+                    let members = self.rooms.get(room).and_then(Option::as_ref).map(|room| &room.members);
+                    self.chunk.extend(members.into_iter().flatten());
+                }
+            }
+        }
+        for place in &self.chunk {
+            if let Some(Some(stream)) = self.legs.get(*place) {
+                prefetch(&**stream);
+            }
+        }
+        self.io.wire.begin_receives();
+        for place in &self.chunk {
+            if let Some(Some(stream)) = self.legs.get_mut(*place) {
+                stream.reach(&mut self.io.wire);
+            }
+        }
+        self.io.wire.flush();
+        for place in &self.chunk {
+            if let Some(Some(stream)) = self.legs.get(*place) {
+                stream.reach_further();
+            }
         }
     }
 
@@ -227,8 +296,8 @@ impl Worker {
                 }
                 None => stream.guarded(&mut self.io, |stream, io| stream.serve(now, io)),
             };
-            if stream.wants_another_slot() {
-                self.shifting.push(place);
+            if let Some(came) = stream.is_better_after() {
+                self.shifting.push((place, came));
             }
         }
         self.legs[place] = Some(stream);
@@ -363,15 +432,15 @@ impl Worker {
         Some(stream)
     }
 
-    /// Serves a leg some milliseconds later from now on.
-    fn shift(&mut self, place: usize) {
+    /// Serves a leg soon after its packets `came` from now on.
+    fn shift(&mut self, place: usize, came: usize) {
         let Some(Some(stream)) = self.legs.get_mut(place) else { return };
         if stream.seat_mut().is_some() {
             return;
         }
         let from = stream.slot;
-        let to = self.wheel.lightest(FURTHER.map(|further| (from + further) % SLOTS));
-        stream.goes_to(to);
+        let to = self.wheel.best(BEHIND.map(|behind| (came + behind) % SLOTS));
+        stream.slot = to;
         self.wheel.add(to, 1);
         self.take_from_slot(from, Entry::Leg(place), 1);
         self.slots[to].push(Entry::Leg(place));
@@ -422,6 +491,8 @@ impl Worker {
             return;
         }
         let Some(stream) = self.remove(place) else { return };
+        // What is under way goes while the socket is still connected.
+        self.io.wire.flush();
         count(&self.fleet.loads, self.index, false);
         self.resting.rest(now, stream.sockets, &self.fleet.ports);
     }

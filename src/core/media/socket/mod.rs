@@ -1,8 +1,11 @@
-//! The sockets of legs, and what a thread asks of the scheduler. The only unsafe code of the house.
+//! The sockets of legs, one by one and many at once, and what a thread asks of the scheduler and of its processor.
+//! The only unsafe code of the house.
 #![allow(
     unsafe_code,
-    reason = "disconnecting a socket and scheduling a thread have no safe interface in std"
+    reason = "disconnecting a socket, scheduling a thread, io_uring and prefetching have no safe interface"
 )]
+
+mod ring;
 
 use std::{
     cell::Cell,
@@ -13,6 +16,8 @@ use std::{
 
 use rustix::net::{RecvFlags, SendFlags};
 use socket2::{Domain, Protocol, Socket, Type};
+
+pub(crate) use ring::{Found, Ring, Ticket};
 
 /// The traffic class of voice: DSCP EF (RFC 3246) in its place in the octet.
 const EXPEDITED: u32 = 46 << 2;
@@ -59,6 +64,18 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// Whether nothing in its queue can be of anybody but its peer.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.peer.is_some() && !self.mixed.get()
+    }
+
+    /// Whom it is connected with.
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+}
+
 impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
@@ -98,7 +115,7 @@ impl Udp for Connection {
         // The first error may report an earlier packet (ICMP port unreachable): this one was not sent then.
         (0..2).any(|_| match self.peer {
             Some(peer) if peer == to => rustix::net::send(&self.socket, packet, SendFlags::DONTWAIT).is_ok(),
-            Some(_) | None => self.socket.send_to(packet, to).is_ok(),
+            Some(_) | None => rustix::net::sendto(&self.socket, packet, SendFlags::DONTWAIT, &to).is_ok(),
         })
     }
 
@@ -129,6 +146,21 @@ fn disconnect(socket: &UdpSocket) {
             size_of::<libc::sockaddr_storage>() as libc::socklen_t,
         );
     }
+}
+
+/// Begins to bring a value nearer to the processor, before it is needed: legs are many, and each is looked at once in
+/// 20 ms, so that none is found in the cache.
+pub(crate) fn prefetch<T>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    for offset in (0..size_of::<T>()).step_by(64) {
+        // SAFETY: a hint, which reads nothing that the program sees; the address is inside the value.
+        unsafe {
+            let line = std::ptr::from_ref(value).cast::<i8>().add(offset);
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line);
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
 }
 
 /// Runs the calling thread before all ordinary ones (SCHED_FIFO at the lowest priority) and keeps it on the

@@ -8,7 +8,7 @@ use super::{RtcpPort, SECOND, Stream, report};
 use crate::media::{
     MediaEvent,
     io::{Io, Wire},
-    socket::Udp,
+    socket::{Found, Udp, prefetch},
     watch::{Attention, Port, Watch},
 };
 
@@ -37,6 +37,25 @@ impl Stream {
         };
     }
 
+    /// What the next service needs is brought nearer, and a datagram asked for.
+    pub(crate) fn reach(&mut self, wire: &mut Wire) {
+        prefetch(&*self.shared);
+        if let Some(session) = &self.session {
+            prefetch(&**session);
+        }
+        if let Some(recording) = &self.recording {
+            prefetch(&**recording);
+        }
+        self.ticket = if self.attention.is_due() { wire.ask(&self.sockets.rtp) } else { None };
+    }
+
+    /// What those things refer to is brought nearer.
+    pub(crate) fn reach_further(&self) {
+        if let Some(session) = &self.session {
+            session.touch();
+        }
+    }
+
     /// The leg goes from its worker.
     pub(crate) fn depart(&mut self, watch: &Watch) {
         watch.remove(&self.sockets.rtp);
@@ -44,13 +63,18 @@ impl Stream {
         (self.attention, self.rtcp) = (Attention::Asked { vain: 0 }, RtcpPort::Asked);
     }
 
-    /// Something came at a watched port.
-    pub(crate) fn rouse(&mut self, port: Port) {
+    /// Something came at a watched port, before `slot` was served. Whether the next ones are worth a closer look.
+    pub(crate) fn rouse(&mut self, port: Port, slot: usize) -> bool {
         match (port, &mut self.rtcp) {
-            (Port::Rtp, _) => self.attention.rouse(),
+            (Port::Rtp, _) => {
+                self.attention.rouse();
+                self.phase.saw(slot);
+                return self.phase.is_unsure();
+            }
             (Port::Rtcp, RtcpPort::Watched { ready }) => *ready = true,
             (Port::Rtcp, RtcpPort::Asked) => {}
         }
+        false
     }
 
     /// Takes what arrived, and tells of what was in it. Pressed digits are left in `io.pressed`.
@@ -81,7 +105,9 @@ impl Stream {
         if self.served.is_multiple_of(SECOND) {
             self.watch(now, io);
             self.report_rtcp(now, io);
-            self.spacing.judge();
+            if self.phase.judge() {
+                self.attention.look(&io.watch, &self.sockets.rtp, self.place);
+            }
         }
     }
 
@@ -95,20 +121,31 @@ impl Stream {
         let drain = watched || all || !calm;
         let limit = if drain { BURST } else { self.expected };
         let mut found = 0;
-        while found < limit {
+        let mut empty = false;
+        if let (Some(ticket), Some(peer)) = (self.ticket.take(), self.sockets.rtp.peer()) {
+            match io.wire.found(ticket) {
+                Found::Packet(packet) => {
+                    found = 1;
+                    self.take(now, packet, peer);
+                }
+                Found::Nothing => empty = true,
+                Found::Error => {}
+            }
+        }
+        while found < limit && !empty {
             let Some((length, source)) = self.sockets.rtp.receive(&mut io.inbound) else { break };
             found += 1;
-            io.wire.tally.packets_in += 1;
-            self.take(now, length, source, io);
+            self.take(now, io.inbound.get(..length).unwrap_or_default(), source);
         }
+        io.wire.tally.packets_in += u64::from(found);
         let expected = found.min(4);
         self.calm = if expected == self.expected { self.calm.saturating_add(1) } else { 0 };
         self.expected = expected;
         self.attention.learn(found > 0, found == BURST, &io.watch, &self.sockets.rtp, self.place);
     }
 
-    fn take(&mut self, now: Instant, length: usize, source: SocketAddr, io: &Io) {
-        let (Some(session), Some(packet)) = (&mut self.session, io.inbound.get(..length)) else { return };
+    fn take(&mut self, now: Instant, packet: &[u8], source: SocketAddr) {
+        let Some(session) = &mut self.session else { return };
         let verdict = session.handle_rtp(now, source, packet);
         if let Some(kind) = verdict.accepted {
             self.silent = false;
@@ -139,7 +176,7 @@ impl Stream {
 
     fn report_rtcp(&mut self, now: Instant, io: &mut Io) {
         let Some(mut session) = self.session.take() else { return };
-        if let Some(length) = session.rtcp(now, &mut io.wire.out) {
+        if let Some(length) = session.rtcp(now, io.wire.out()) {
             self.send_rtcp(&session, length, &mut io.wire);
         }
         self.session = Some(session);

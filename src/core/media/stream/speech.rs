@@ -35,7 +35,7 @@ impl Stream {
     fn dial(&mut self, now: Instant, io: &mut Io) -> bool {
         let Some(session) = &mut self.session else { return false };
         if session.sending_digits() {
-            if let Some(length) = session.push_digit(now, &mut io.wire.out)
+            if let Some(length) = session.push_digit(now, io.wire.out())
                 && let Some(to) = session.destination()
             {
                 io.wire.send(&self.sockets.rtp, length, to);

@@ -20,12 +20,20 @@ use crate::media::{
 
 const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
+/// The same with and without io_uring.
+const BOTH: [MediaIo; 2] = [MediaIo::Plain, MediaIo::Auto];
+
 /// Workers whose ports begin at `first_port`, and whose recordings go to `jobs`.
 fn workers(count: usize, first_port: u16, jobs: &Jobs) -> (Arc<Fleet>, Vec<Worker>) {
+    workers_by(MediaIo::Auto, count, first_port, jobs)
+}
+
+fn workers_by(io: MediaIo, count: usize, first_port: u16, jobs: &Jobs) -> (Arc<Fleet>, Vec<Worker>) {
     let config = EngineConfig {
         workers: count,
         rtp_ports: first_port..=first_port + 9,
         realtime: false,
+        io,
         rtp_timeout: Duration::from_secs(60),
         quarantine: Duration::from_millis(100),
         sounds: Vec::new(),
@@ -34,7 +42,10 @@ fn workers(count: usize, first_port: u16, jobs: &Jobs) -> (Arc<Fleet>, Vec<Worke
     let (fleet, orders) = engine::fleet(&config).expect("a fleet");
     let sounds = engine::prepared_sounds();
     let worker = |(index, orders)| {
-        Worker::new(index, Arc::clone(&fleet), orders, engine::io(&config, jobs.clone(), &sounds))
+        let io = engine::io(&config, jobs.clone(), &sounds);
+        let mut worker = Worker::new(index, Arc::clone(&fleet), orders, io);
+        worker.open_io();
+        worker
     };
     let workers = orders.into_iter().enumerate().map(worker).collect();
     (fleet, workers)
@@ -115,8 +126,12 @@ fn turn(worker: &mut Worker, start: Instant, turns: u32, calls: &mut [&mut Call]
 // SEMS-EC-1: an echo comes back as evenly as it was sent, whenever in the 20 ms the phone sends.
 #[test]
 fn a_phone_that_sends_just_when_its_leg_is_served_hears_itself_evenly_all_the_same() {
+    BOTH.into_iter().for_each(hears_itself_evenly);
+}
+
+fn hears_itself_evenly(io: MediaIo) {
     let (jobs, _received) = jobs(1);
-    let (_fleet, mut workers) = workers(1, 38_400, &jobs);
+    let (_fleet, mut workers) = workers_by(io, 1, 38_400, &jobs);
     let worker = &mut workers[0];
     let mut call = Call::open(worker, 1);
     worker.obey(call.order(Action::Echo(true)));
@@ -148,9 +163,9 @@ fn a_phone_that_sends_just_when_its_leg_is_served_hears_itself_evenly_all_the_sa
 
 #[test]
 fn a_panic_is_the_end_of_one_leg_and_it_is_told() {
-    for at_once in [true, false] {
+    for (at_once, io) in [true, false].into_iter().zip(BOTH) {
         let (jobs, _received) = jobs(1);
-        let (fleet, mut workers) = workers(1, 38_420, &jobs);
+        let (fleet, mut workers) = workers_by(io, 1, 38_420, &jobs);
         let worker = &mut workers[0];
         let (mut broken, mut whole) = (Call::open(worker, 1), Call::open(worker, 2));
         for call in [&broken, &whole] {

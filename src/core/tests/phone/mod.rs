@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sems_core::media::{Engine, EngineConfig, MediaEvent, MediaLeg};
+use sems_core::media::{Engine, EngineConfig, MediaEvent, MediaIo, MediaLeg};
 use sems_media::{CodecKind, Decoder, Direction, Encoder, Negotiated, OpusParameters, tone};
 use tokio::sync::mpsc;
 
@@ -257,6 +257,7 @@ pub(crate) fn config(workers: usize, first_port: u16) -> EngineConfig {
         workers,
         rtp_ports: first_port..=first_port + 199,
         realtime: false,
+        io: MediaIo::Auto,
         rtp_timeout: Duration::from_secs(60),
         quarantine: Duration::from_millis(200),
         sounds: Vec::new(),
