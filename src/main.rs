@@ -50,7 +50,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct Configured {
     /// The configuration [default: sems.toml, else /etc/sems/sems.toml, else the built-in one].
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
 }
 

@@ -26,6 +26,8 @@ pub(crate) enum Failure {
     Store(#[from] StoreError),
     #[error("{what}: {error}")]
     Io { what: String, error: io::Error },
+    #[error("{url}: {status} {body}")]
+    Status { url: String, status: u16, body: String },
     #[error("{0}")]
     Api(String),
 }
@@ -40,7 +42,9 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Start(StartError::Plugin { .. }) => ExitCode::from(64),
-            Self::Start(_) | Self::Store(_) | Self::Io { .. } | Self::Api(_) => ExitCode::FAILURE,
+            Self::Start(_) | Self::Store(_) | Self::Io { .. } | Self::Status { .. } | Self::Api(_) => {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::traffic::Traffic;
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub(crate) struct Count(AtomicU64);
@@ -19,8 +21,7 @@ impl Count {
 /// What signalling counts.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) sip_received: Count,
-    pub(crate) sip_sent: Count,
+    pub(crate) sip: Traffic,
     pub(crate) calls: Count,
     pub(crate) calls_refused_busy: Count,
     pub(crate) calls_answered: Count,

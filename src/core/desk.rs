@@ -161,18 +161,19 @@ impl Desk {
         self.sources.offended(Instant::now(), flow.remote.ip(), offence);
     }
 
-    /// A new INVITE: a task of its own, or a refusal.
+    /// A new INVITE: a task of its own, and the name of the call, or a refusal.
     pub(crate) fn invite(
         &mut self,
         leg: LegId,
         flow: Flow,
         request: Box<Request>,
         events: mpsc::Receiver<LegEvent>,
-    ) -> Result<(), Reply> {
+    ) -> Result<CallId, Reply> {
         let invitation = self.admit(leg, flow, request, events)?;
+        let id = invitation.info.id.clone();
         self.shared.counters.calls.increment();
         tokio::spawn(call::serve(self.shared.clone(), invitation));
-        Ok(())
+        Ok(id)
     }
 
     fn admit(

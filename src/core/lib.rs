@@ -32,6 +32,8 @@ mod shared;
 mod signalling;
 pub mod snapshot;
 mod sources;
+mod trace;
+mod traffic;
 mod transport;
 mod view;
 

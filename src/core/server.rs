@@ -31,6 +31,7 @@ use crate::{
     shared::Shared,
     signalling::{Ask, Parts, Signalling, Task},
     snapshot::Snapshots,
+    trace::Trace,
     transport::{self, Entrance, Limits, Listener, Room, Streams, Tls, TlsError, UdpSockets},
     view::View,
 };
@@ -91,6 +92,8 @@ pub enum StartError {
     },
 }
 
+const MIB: usize = 1 << 20;
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
@@ -149,6 +152,7 @@ impl Server {
             stream_events,
             asks,
             desk,
+            trace: Trace::new(config.sip.trace_mib as usize * MIB),
             counters,
             public_host: shared.public_address.map(host_text),
         };

@@ -18,6 +18,7 @@ use crate::{
     config::Config,
     counters::Counters,
     desk::Desk,
+    trace::{self, Trace},
     transport::{Sent, StreamEvent, Streams, UdpSockets},
 };
 
@@ -77,6 +78,9 @@ pub(crate) enum Ask {
         flow: Flow,
         reply: oneshot::Sender<bool>,
     },
+    Trace {
+        reply: oneshot::Sender<Vec<trace::Entry>>,
+    },
     Drain,
     Reload {
         config: Arc<Config>,
@@ -124,6 +128,13 @@ impl Signalling {
         answer.await.unwrap_or(false)
     }
 
+    /// The messages that are kept.
+    pub(crate) async fn trace(&self) -> Vec<trace::Entry> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Ask::Trace { reply }).await;
+        answer.await.unwrap_or_default()
+    }
+
     /// Sends a request within a dialog and waits for its final answer.
     pub(crate) async fn request_in(
         &self,
@@ -148,6 +159,7 @@ pub(crate) struct Task {
     legs: HashMap<LegId, mpsc::Sender<LegEvent>>,
     waiting: HashMap<ClientId, oneshot::Sender<Option<Response>>>,
     desk: Desk,
+    trace: Trace,
     counters: Arc<Counters>,
     /// What Via and Contact say instead of the local address, where `sip.public_address` is set.
     public_host: Option<String>,
@@ -162,13 +174,14 @@ pub(crate) struct Parts {
     pub(crate) stream_events: mpsc::Receiver<StreamEvent>,
     pub(crate) asks: mpsc::Receiver<Ask>,
     pub(crate) desk: Desk,
+    pub(crate) trace: Trace,
     pub(crate) counters: Arc<Counters>,
     pub(crate) public_host: Option<String>,
 }
 
 impl Task {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { endpoint, udp, streams, stream_events, asks, desk, counters, public_host } = parts;
+        let Parts { endpoint, udp, streams, stream_events, asks, desk, trace, counters, public_host } = parts;
         Self {
             endpoint,
             udp,
@@ -178,6 +191,7 @@ impl Task {
             legs: HashMap::new(),
             waiting: HashMap::new(),
             desk,
+            trace,
             counters,
             public_host,
             advertised: Vec::new(),
@@ -240,11 +254,12 @@ impl Task {
     }
 
     fn take_message(&mut self, flow: &Flow, bytes: Bytes) {
-        self.counters.sip_received.increment();
+        self.counters.sip.count(false, flow.transport, &bytes);
         let now = Instant::now();
         if !self.desk.hears(now, flow) {
             return;
         }
+        self.trace.message(flow, false, &bytes);
         self.advertise(flow);
         self.endpoint.handle_message(now, flow, bytes);
         self.drain();
@@ -270,7 +285,8 @@ impl Task {
     }
 
     fn transmit(&mut self, flow: &Flow, bytes: Bytes) {
-        self.counters.sip_sent.increment();
+        self.counters.sip.count(true, flow.transport, &bytes);
+        self.trace.message(flow, true, &bytes);
         let sent = match flow.transport {
             Transport::Udp => self.udp.send(flow, &bytes).map(|()| Sent::Queued),
             _ => self.streams.send(flow, bytes),
@@ -304,8 +320,10 @@ impl Task {
 
     fn take_invite(&mut self, leg: LegId, flow: Flow, request: Box<Request>) {
         let (sender, receiver) = mpsc::channel(LEG_EVENTS);
+        let call_id = request.headers.text(&HeaderName::CallId).unwrap_or_default().to_owned();
         match self.desk.invite(leg, flow, request, receiver) {
-            Ok(()) => {
+            Ok(call) => {
+                self.trace.call(&call, &call_id);
                 self.legs.insert(leg, sender);
             }
             Err(reply) => self.endpoint.reject(Instant::now(), leg, reply),
@@ -379,6 +397,10 @@ impl Task {
             }
             Ask::IsOpen { flow, reply } => {
                 let _ = reply.send(self.streams.is_open(&flow));
+            }
+            Ask::Trace { reply } => {
+                // Whoever asked may have left.
+                let _ = reply.send(self.trace.entries());
             }
             Ask::Drain => self.endpoint.set_draining(Some(RETRY_AFTER)),
             Ask::Reload { config, accounts } => self.desk.reload(config, accounts),

@@ -1,6 +1,6 @@
 //! What the API and the console may see: plain values, copied out of the core.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
 use serde::Serialize;
 
@@ -80,6 +80,23 @@ pub struct BanSnapshot {
     pub ignored: u64,
 }
 
+/// A SIP message of a call.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TracedMessage {
+    /// Unix time, in seconds.
+    pub at: f64,
+    /// Whether we sent it.
+    pub sent: bool,
+    /// `udp`, `tcp`, ...
+    pub transport: String,
+    /// Our address.
+    pub local: String,
+    /// The peer's address.
+    pub remote: String,
+    /// The message; what is no UTF-8 replaced, answers to challenges hidden.
+    pub text: String,
+}
+
 fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(duration.as_secs())
 }
@@ -120,6 +137,8 @@ pub trait Snapshots: Send + Sync + 'static {
     fn bans(&self) -> Vec<BanSnapshot>;
     /// Ends the ban of a source, named as [`bans`](Self::bans) shows it or by an address of it; whether there was one.
     fn lift_ban(&self, source: &str) -> bool;
+    /// The SIP messages of a call, by its name or a Call-ID, as far as they are still kept.
+    fn trace(&self, call: String) -> Pin<Box<dyn Future<Output = Vec<TracedMessage>> + Send>>;
     /// The numbers.
     fn counters(&self) -> Vec<Counter>;
     /// Whether new calls are taken: not before everything is bound, nor while draining.

@@ -1,6 +1,7 @@
 //! What the API may see of the core, copied out.
 
 use std::{
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,7 +15,9 @@ use crate::{
     shared::Shared,
     snapshot::{
         BanSnapshot, CallSnapshot, Counter, CounterKind, RegistrationSnapshot, RoomSnapshot, Snapshots,
+        TracedMessage,
     },
+    trace,
 };
 
 /// The core's side of [`Snapshots`].
@@ -73,6 +76,16 @@ impl Snapshots for View {
         lifted
     }
 
+    fn trace(&self, call: String) -> Pin<Box<dyn Future<Output = Vec<TracedMessage>> + Send>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            let entries = shared.signalling.trace().await;
+            // Reading through all of them takes milliseconds.
+            let found = tokio::task::spawn_blocking(move || trace::find(&entries, &call)).await;
+            found.unwrap_or_default()
+        })
+    }
+
     fn counters(&self) -> Vec<Counter> {
         let counters = &self.shared.counters;
         let count = |name, help, value: u64| Counter {
@@ -91,7 +104,7 @@ impl Snapshots for View {
         };
         let media = self.shared.engine.counters();
         let registrations = self.shared.location.len(SystemTime::now());
-        vec![
+        let mut all = vec![
             gauge("sems_calls", "Calls under way.", self.shared.calls.len()),
             count("sems_calls_total", "Calls admitted.", counters.calls.get()),
             count("sems_calls_answered_total", "Calls answered.", counters.calls_answered.get()),
@@ -114,8 +127,6 @@ impl Snapshots for View {
                 "SIP messages not looked at, of banned sources and of strangers who ask too often.",
                 self.shared.bans.ignored(),
             ),
-            count("sems_sip_received_total", "SIP messages received.", counters.sip_received.get()),
-            count("sems_sip_sent_total", "SIP messages sent.", counters.sip_sent.get()),
             gauge("sems_connections", "SIP connections.", self.shared.connections.taken_now()),
             count(
                 "sems_connections_refused_total",
@@ -130,7 +141,9 @@ impl Snapshots for View {
                 media.send_errors,
             ),
             count("sems_media_late_ticks_total", "Ticks served more than 5 ms late.", media.late_ticks),
-        ]
+        ];
+        all.append(&mut counters.sip.counters());
+        all
     }
 
     fn ready(&self) -> bool {

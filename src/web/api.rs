@@ -2,13 +2,15 @@
 
 use axum::{
     Json,
-    extract::{Path, State as Extract},
+    extract::{Path, Query, State as Extract},
     http::{StatusCode, header},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
 };
 use sems_core::snapshot::{BanSnapshot, CallSnapshot, RegistrationSnapshot, RoomSnapshot};
 
-use crate::{State, metrics, problem::Problem};
+use serde::Deserialize;
+
+use crate::{State, metrics, pcap, problem::Problem};
 
 /// 200 when new calls are taken, 503 when not: for load balancers and supervisors.
 pub(crate) async fn health(Extract(state): Extract<State>) -> impl IntoResponse {
@@ -45,4 +47,36 @@ pub(crate) async fn lift_ban(
     Path(source): Path<String>,
 ) -> Result<StatusCode, Problem> {
     if state.snapshots.lift_ban(&source) { Ok(StatusCode::NO_CONTENT) } else { Err(Problem::NotFound) }
+}
+
+/// How a trace is wanted.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    #[default]
+    Json,
+    Pcap,
+}
+
+/// The query of a trace.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    #[serde(default)]
+    format: Format,
+}
+
+pub(crate) async fn trace(
+    Extract(state): Extract<State>,
+    Path(call): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Problem> {
+    let messages = state.snapshots.trace(call).await;
+    match wanted.format {
+        _ if messages.is_empty() => Err(Problem::NotFound),
+        Format::Json => Ok(Json(messages).into_response()),
+        Format::Pcap => {
+            Ok(([(header::CONTENT_TYPE, pcap::CONTENT_TYPE)], pcap::file(&messages)).into_response())
+        }
+    }
 }

@@ -15,6 +15,7 @@ mod api;
 mod listener;
 mod metrics;
 mod openapi;
+mod pcap;
 mod problem;
 mod router;
 mod token;

@@ -22,19 +22,11 @@ pub(crate) async fn document() -> Json<Value> {
                 "responses": { "200": { "description": "The counters", "content": { "text/plain": {} } } },
             } },
             "/api/v1/calls": listing("The calls in progress", "Call"),
+            "/api/v1/calls/{call}/trace": trace(),
             "/api/v1/rooms": listing("The conference rooms with somebody in them", "Room"),
             "/api/v1/registrations": listing("The registrations that have not expired", "Registration"),
             "/api/v1/bans": listing("The sources that are not listened to", "Ban"),
-            "/api/v1/bans/{source}": { "delete": {
-                "summary": "End the ban of an address",
-                "parameters": [{
-                    "name": "source", "in": "path", "required": true, "schema": { "type": "string" },
-                }],
-                "responses": {
-                    "204": { "description": "It is heard again" },
-                    "404": { "description": "It was not banned" },
-                },
-            } },
+            "/api/v1/bans/{source}": ban(),
         },
         "components": {
             "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
@@ -48,6 +40,10 @@ pub(crate) async fn document() -> Json<Value> {
                     ("aor", "string"), ("contact", "string"), ("expires_in", "integer"),
                     ("user_agent", "string"), ("source", "string"),
                 ]),
+                "Message": object(&[
+                    ("at", "number"), ("sent", "boolean"), ("transport", "string"), ("local", "string"),
+                    ("remote", "string"), ("text", "string"),
+                ]),
                 "Ban": object(&[
                     ("source", "string"), ("reason", "string"), ("since", "number"),
                     ("expires_in", "integer"), ("ignored", "integer"),
@@ -56,6 +52,38 @@ pub(crate) async fn document() -> Json<Value> {
             },
         },
     }))
+}
+
+fn trace() -> Value {
+    json!({ "get": {
+        "summary": "The SIP messages of a call, by its id or a Call-ID, also of one that ended lately",
+        "parameters": [
+            { "name": "call", "in": "path", "required": true, "schema": { "type": "string" } },
+            { "name": "format", "in": "query", "schema": { "enum": ["json", "pcap"] } },
+        ],
+        "responses": {
+            "200": { "description": "Them", "content": {
+                "application/json": { "schema": {
+                    "type": "array", "items": { "$ref": "#/components/schemas/Message" },
+                } },
+                "application/vnd.tcpdump.pcap": {},
+            } },
+            "404": { "description": "None are kept" },
+        },
+    } })
+}
+
+fn ban() -> Value {
+    json!({ "delete": {
+        "summary": "End the ban of an address",
+        "parameters": [{
+            "name": "source", "in": "path", "required": true, "schema": { "type": "string" },
+        }],
+        "responses": {
+            "204": { "description": "It is heard again" },
+            "404": { "description": "It was not banned" },
+        },
+    } })
 }
 
 fn listing(summary: &str, schema: &str) -> Value {

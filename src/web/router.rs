@@ -17,6 +17,7 @@ pub fn router(state: State) -> Router {
         .route("/metrics", get(api::metrics))
         .route("/api/openapi.json", get(openapi::document))
         .route("/api/v1/calls", get(api::calls))
+        .route("/api/v1/calls/{call}/trace", get(api::trace))
         .route("/api/v1/rooms", get(api::rooms))
         .route("/api/v1/registrations", get(api::registrations))
         .route("/api/v1/bans", get(api::bans))

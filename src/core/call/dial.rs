@@ -27,10 +27,12 @@ use super::{
 use crate::{
     location::{Aor, Target},
     shared::Shared,
+    trace::Trace,
 };
 
 /// The INVITE that carries a caller's on to a contact: same From and To, one hop less to go.
-pub(super) fn onward(request: &Request) -> Inviting {
+pub(super) fn onward(call: &CallId, request: &Request) -> Inviting {
+    let call = call.clone();
     let from = request.headers.from().map(|from| from.0.clone()).ok();
     let to = request.headers.to().map(|to| to.0.clone()).ok();
     let left = request.headers.optional::<MaxForwards>().ok().flatten().map_or(70, |hops| hops.0);
@@ -39,6 +41,7 @@ pub(super) fn onward(request: &Request) -> Inviting {
         let from = from.clone().map_or_else(|| own.clone(), plain);
         let to = to.clone().map_or(own, plain);
         let mut invite = Invite::new(flow, target.uri.clone(), from, to);
+        invite.call_id = Some(Trace::leg_id(&call).into());
         invite.body = Some(body);
         invite.max_forwards = u32::from(left.saturating_sub(1));
         invite.route = routes(target);
@@ -74,8 +77,10 @@ pub(super) async fn serve(
         let _ = reply.send(Err(CallError::refuse(416, "Unsupported URI Scheme")));
         return;
     };
+    let call = origin.id.clone();
     let inviting: Inviting = Arc::new(move |target, flow, body| {
         let mut invite = Invite::new(flow, target.uri.clone(), from_address.clone(), to_address.clone());
+        invite.call_id = Some(Trace::leg_id(&call).into());
         invite.body = Some(body);
         invite.route = routes(target);
         invite
@@ -149,6 +154,7 @@ async fn answered(
     let ending = Actor::new(shared.clone(), party, Stage::Up, receiver, &mut entry).run(None).await;
     entry.ended();
     let cdr = entry.cdr(ending);
+    cdr.iter().for_each(super::tell);
     if let Some(cdr) = cdr
         && let Err(error) = shared.store.write_cdr(&cdr).await
     {

@@ -75,7 +75,7 @@ pub(crate) async fn serve(shared: Arc<Shared>, invitation: Invitation) {
     let offer = (!request.body.is_empty()).then(|| request.body.clone());
     let caller = Party::caller(shared.clone(), leg, events, flow.local.ip(), offer);
     let info = Arc::new(info);
-    tracing::info!(call = %info.id, from = %info.from, to = %info.request_uri, source = %flow.remote, "call");
+    tracing::debug!(call = %info.id, from = %info.from, to = %info.request_uri, source = %flow.remote, "call");
     let mut entry = Entry::new(seat, info, &flow, &request);
     let ending = match plan {
         Plan::Application { name, params } => {
@@ -95,7 +95,9 @@ pub(crate) async fn serve(shared: Arc<Shared>, invitation: Invitation) {
     };
     entry.ended();
     let cdr = entry.cdr(ending);
-    tracing::info!(call = %entry.id(), status = ending.status, by = ending.by.as_str(), "call ended");
+    if let Some(cdr) = &cdr {
+        tell(cdr);
+    }
     if let Some(cdr) = cdr
         && let Err(error) = shared.store.write_cdr(&cdr).await
     {
@@ -103,6 +105,23 @@ pub(crate) async fn serve(shared: Arc<Shared>, invitation: Invitation) {
     }
     // Only now: shutdown waits for calls, and so for their records.
     drop(entry);
+}
+
+/// The line of a call in the log.
+fn tell(cdr: &sems_store::Cdr) {
+    let seconds = cdr.answered.and_then(|answered| cdr.ended.duration_since(answered).ok());
+    tracing::info!(
+        call = cdr.id,
+        from = cdr.from,
+        to = cdr.to,
+        source = cdr.source,
+        application = cdr.application.as_deref().unwrap_or("-"),
+        status = cdr.status,
+        ended_by = cdr.ended_by,
+        seconds = seconds.unwrap_or_default().as_secs(),
+        codec = cdr.codec.as_deref().unwrap_or("-"),
+        "call ended"
+    );
 }
 
 /// What finds the route for a callee who does not answer.
@@ -173,7 +192,8 @@ async fn ring_all(
     if targets.is_empty() {
         return Connected::Unavailable { why: Unavailable::Offline, status: 480 };
     }
-    let connected = connect(shared, caller, entry, targets, ring, dial::onward(request)).await;
+    let connected =
+        connect(shared, caller, entry, targets, ring, dial::onward(&entry.id().clone(), request)).await;
     if let (Connected::Unavailable { .. }, Some(media)) = (&connected, caller.media()) {
         // Early media of a callee who then did not answer.
         media.unbridge();

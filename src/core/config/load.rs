@@ -135,6 +135,9 @@ impl Config {
         section.set("public_address", &mut sip.public_address, |_| Ok(()));
         section.set("trusted", &mut sip.trusted, |_| Ok(()));
         section.set("digest", &mut sip.digest, |algorithms| not_empty(algorithms));
+        section.set("trace_mib", &mut sip.trace_mib, |mib| {
+            if *mib <= 4096 { Ok(()) } else { Err("is more than 4096".to_owned()) }
+        });
         section.set("user_agent", &mut sip.user_agent, |_| Ok(()));
         section.set("min_session_expires", &mut sip.min_session_expires, |value| {
             at_least(*value, 90, "RFC 4028 allows nothing below 90s")

@@ -94,6 +94,8 @@ pub struct Sip {
     pub trusted: Vec<Cidr>,
     /// The digest algorithms that logins may use, the best first (RFC 8760); never empty.
     pub digest: Vec<Algorithm>,
+    /// How many MiB of the last SIP messages are kept for whoever asks about a call; 0 keeps none.
+    pub trace_mib: u32,
     /// The Server and User-Agent headers (RFC 3261 sections 20.35 and 20.41).
     pub user_agent: String,
     /// The session interval asked for (RFC 4028 section 4), at least `min_session_expires`; zero for none.
@@ -271,6 +273,7 @@ impl Default for Sip {
             public_address: PublicAddress::Auto,
             trusted: Vec::new(),
             digest: vec![Algorithm::Sha256, Algorithm::Md5],
+            trace_mib: 16,
             user_agent: concat!("sems/", env!("CARGO_PKG_VERSION")).to_owned(),
             session_expires: Duration::from_secs(1800),
             min_session_expires: Duration::from_secs(90),

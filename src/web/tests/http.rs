@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::Path,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +12,8 @@ use std::{
 };
 
 use sems_core::snapshot::{
-    BanSnapshot, CallSnapshot, CallState, Counter, CounterKind, RegistrationSnapshot, RoomSnapshot, Snapshots,
+    BanSnapshot, CallSnapshot, CallState, Counter, CounterKind, RegistrationSnapshot, RoomSnapshot,
+    Snapshots, TracedMessage,
 };
 use sems_web::{State, Token, serve};
 use tokio::{
@@ -63,6 +65,33 @@ impl Snapshots for Core {
 
     fn lift_ban(&self, source: &str) -> bool {
         source == "198.51.100.7"
+    }
+
+    fn trace(&self, call: String) -> Pin<Box<dyn Future<Output = Vec<TracedMessage>> + Send>> {
+        let message = |sent, remote: &str, local: &str, text: &str| TracedMessage {
+            at: 1_700_000_000.25,
+            sent,
+            transport: "tls".to_owned(),
+            local: local.to_owned(),
+            remote: remote.to_owned(),
+            text: text.to_owned(),
+        };
+        let messages = vec![
+            message(
+                false,
+                "198.51.100.7:5061",
+                "192.0.2.9:5061",
+                "OPTIONS sip:a@b SIP/2.0\r\nCSeq: 7 OPTIONS\r\n\r\n",
+            ),
+            message(
+                true,
+                "[2001:db8::7]:5062",
+                "[2001:db8::9]:5060",
+                "SIP/2.0 200 OK\r\nCSeq: 7 OPTIONS\r\n\r\n",
+            ),
+        ];
+        let messages = if call == "a@b" { messages } else { Vec::new() };
+        Box::pin(std::future::ready(messages))
     }
 
     fn counters(&self) -> Vec<Counter> {
@@ -230,4 +259,17 @@ async fn a_ban_is_shown_and_lifted() {
     assert_eq!(server.ask("DELETE", "/api/v1/bans/192.0.2.1", token).await.0, 404);
     let (status, head, _) = server.ask("GET", "/api/v1/bans/198.51.100.7", token).await;
     assert!(status == 405 && head.contains("allow: delete"), "{head}");
+}
+
+#[tokio::test]
+async fn the_messages_of_a_call_are_shown() {
+    let server = start().await;
+    let (status, _, body) = server.get("/api/v1/calls/a%40b/trace").await;
+    assert_eq!(status, 200);
+    assert!(
+        body.contains("\"remote\":\"198.51.100.7:5061\",\"text\":\"OPTIONS sip:a@b SIP/2.0\\r\\n"),
+        "{body}"
+    );
+    assert_eq!(server.get("/api/v1/calls/x/trace").await.0, 404);
+    assert_eq!(server.get("/api/v1/calls/a%40b/trace?format=xml").await.0, 400);
 }
