@@ -4,7 +4,7 @@ mod field;
 
 use std::{
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, UdpSocket},
     time::{Duration, Instant},
 };
 
@@ -189,4 +189,68 @@ fn who_does_not_read_blocks_nobody() {
     println!("closed after {:?} with {closed}; others waited {slowest:?} at most", begun.elapsed());
     let _ = slow.read(&mut [0; 16]);
     until_connections(&server, 1.0);
+}
+
+/// NET-6: a STUN binding request on the SIP port is answered with where it came from (RFC 5626 section 4.4.2); a
+/// double CRLF on a stream with CRLF, also in the midst of messages.
+#[test]
+fn keepalives_are_answered() {
+    let server = Server::start("");
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let request = b"\x00\x01\x00\x00\x21\x12\xa4\x42abcdefghijkl";
+    socket.send_to(request, server.udp).expect("sent");
+    let mut answer = [0; 100];
+    let (length, from) = socket.recv_from(&mut answer).expect("an answer");
+    assert_eq!((length, from), (32, server.udp));
+    assert_eq!(answer[..4], [0x01, 0x01, 0x00, 0x0c]);
+    assert_eq!(answer[4..20], request[4..]);
+    let port = u16::from_be_bytes([answer[26] ^ 0x21, answer[27] ^ 0x12]);
+    assert_eq!(port, socket.local_addr().expect("an address").port());
+    let ip: Vec<u8> = answer[28..32].iter().zip([0x21, 0x12, 0xa4, 0x42]).map(|(a, b)| a ^ b).collect();
+    assert_eq!(ip, [127, 0, 0, 1]);
+    assert_eq!(metric(&server, "sems_stun_total"), 1.0);
+
+    let mut stream = Stream::new(server.tcp);
+    let question = Ask::new("OPTIONS", &server.uri("x")).text("TCP", stream.local());
+    stream.send(format!("\r\n\r\n{question}\r\n\r\n"));
+    let all = stream.until("\r\n\r\n\r\n");
+    assert!(all.starts_with("\r\nSIP/2.0 200 "), "{all:?}");
+}
+
+/// NET-7: a phone with two flows (RFC 5626) rings once, on the one it refreshed last; when that is gone, on the other.
+#[test]
+fn a_phone_with_two_flows_rings_on_one_that_is_there() {
+    let server = Server::start("");
+    let mut flows: Vec<Stream> = (1..=2)
+        .map(|number| {
+            let mut flow = Stream::new(server.tcp);
+            let contact = format!(
+                "<sip:bob@192.0.2.77:5060;transport=tcp;ob>;reg-id={number};\
+                 +sip.instance=\"<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>\""
+            );
+            let ok = flow.register_with("bob", &contact, &["Supported: path, outbound"]);
+            assert_eq!(ok.header("Require"), "outbound", "{}", ok.0);
+            assert_eq!(ok.headers("Contact").len(), number, "{}", ok.0);
+            // Expiries are whole seconds, and the later flow shall be the later.
+            std::thread::sleep(Duration::from_millis(20));
+            flow
+        })
+        .collect();
+    let alice = Wire::new(server.udp);
+    while let Some(mut flow) = flows.pop() {
+        let ask = Ask::invite(&server.uri("bob"));
+        alice.send(ask.text("UDP", alice.local()));
+        let invite = flow.request("INVITE");
+        assert!(invite.0.starts_with("INVITE sip:bob@192.0.2.77:5060;"), "{}", invite.0);
+        for other in &mut flows {
+            assert!(other.is_quiet(Duration::from_millis(200)), "both ring");
+        }
+        flow.send(invite.answer("603 Decline", &[], ""));
+        flow.request("ACK");
+        drop(flow);
+        until_connections(&server, flows.len() as f64);
+    }
+    // No flow is left, and its Contact is not tried: voicemail.
+    assert_eq!(alice.ask(&Ask::invite(&server.uri("bob"))).status(), 200);
 }

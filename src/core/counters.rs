@@ -22,6 +22,7 @@ impl Count {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) sip: Traffic,
+    pub(crate) stun_answered: Count,
     pub(crate) calls: Count,
     pub(crate) calls_refused_busy: Count,
     pub(crate) calls_answered: Count,

@@ -9,13 +9,16 @@ use crate::{location::Target, shared::Shared};
 /// The ways to a target, the best first: the flow its phone registered by while that is open, else those that its
 /// next hop's URI means.
 pub(crate) async fn ways(shared: &Shared, target: &Target) -> Vec<Flow> {
-    if let Some(flow) = &target.flow
-        && shared.signalling.is_open(flow).await
-    {
-        return vec![flow.clone()];
-    }
-    let Some(uri) = target.next_hop() else { return Vec::new() };
     let mut ways = Vec::new();
+    for flow in target.flow.iter().chain(&target.more) {
+        if shared.signalling.is_open(flow).await {
+            ways.push(flow.clone());
+        }
+    }
+    if !ways.is_empty() || target.flow_only {
+        return ways;
+    }
+    let Some(uri) = target.next_hop() else { return ways };
     for place in shared.locator.locate(&uri).await {
         if let Some(flow) = shared.signalling.flow_to(place.transport, place.address).await {
             ways.push(Flow { name: place.name, ..flow });

@@ -48,6 +48,17 @@ pub(crate) struct Binding {
     pub(crate) user_agent: String,
     pub(crate) q: f32,
     pub(crate) expires: SystemTime,
+    /// Which of its flows an instance registered by (RFC 5626).
+    pub(crate) outbound: Option<Outbound>,
+}
+
+/// What names a binding whatever its contact is: RFC 5626 section 6.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Outbound {
+    /// The value of `+sip.instance`, without quotes.
+    pub(crate) instance: String,
+    /// The value of `reg-id`.
+    pub(crate) reg_id: u32,
 }
 
 /// Somewhere to send an INVITE.
@@ -56,6 +67,10 @@ pub(crate) struct Target {
     pub(crate) uri: Uri,
     /// The flow that its phone registered by.
     pub(crate) flow: Option<Flow>,
+    /// Other flows of the same phone, the latest first (RFC 5626 section 7).
+    pub(crate) more: Vec<Flow>,
+    /// It is reached by its flows alone.
+    pub(crate) flow_only: bool,
     pub(crate) route: Vec<String>,
     /// The server that it is sent to, where neither `route` nor `uri` says so.
     pub(crate) next_hop: Option<Uri>,
@@ -113,16 +128,30 @@ impl Location {
     /// Where to ring: the best preference first.
     pub(crate) fn targets(&self, aor: &Aor, now: SystemTime) -> Vec<Target> {
         let mut contacts = self.contacts(aor, now);
-        contacts.sort_by(|a, b| b.q.total_cmp(&a.q));
-        contacts
-            .into_iter()
-            .map(|binding| Target {
+        // Of equal preference, the one refreshed last: of several flows of a phone it is the likeliest to work.
+        contacts.sort_by(|a, b| b.q.total_cmp(&a.q).then(b.expires.cmp(&a.expires)));
+        let mut targets: Vec<Target> = Vec::with_capacity(contacts.len());
+        let mut phones: Vec<(String, usize)> = Vec::new();
+        for binding in contacts {
+            let flow_only = binding.outbound.is_some();
+            if let Some(outbound) = binding.outbound {
+                // A phone with several flows rings once.
+                if let Some((_, at)) = phones.iter().find(|(instance, _)| *instance == outbound.instance) {
+                    targets[*at].more.push(binding.flow);
+                    continue;
+                }
+                phones.push((outbound.instance, targets.len()));
+            }
+            targets.push(Target {
                 uri: binding.contact,
                 flow: Some(binding.flow),
+                more: Vec::new(),
+                flow_only,
                 route: binding.path,
                 next_hop: None,
-            })
-            .collect()
+            });
+        }
+        targets
     }
 
     pub(crate) fn is_registered(&self, aor: &Aor, now: SystemTime) -> bool {
@@ -192,14 +221,20 @@ impl Location {
     }
 }
 
-/// A flow as the store keeps it: `udp/192.0.2.1:5060/198.51.100.7:40000`, ours first.
-pub(crate) fn flow_text(flow: &Flow) -> String {
-    format!("{}/{}/{}", flow.transport.via_token().to_ascii_lowercase(), flow.local, flow.remote)
+/// A flow as the store keeps it: `udp/192.0.2.1:5060/198.51.100.7:40000`, ours first; with RFC 5626, `/reg-id/instance`
+/// follows.
+pub(crate) fn flow_text(flow: &Flow, outbound: Option<&Outbound>) -> String {
+    let transport = flow.transport.via_token().to_ascii_lowercase();
+    let mut text = format!("{transport}/{}/{}", flow.local, flow.remote);
+    if let Some(Outbound { instance, reg_id }) = outbound {
+        text.push_str(&format!("/{reg_id}/{instance}"));
+    }
+    text
 }
 
-/// The flow of such a text.
-pub(crate) fn parse_flow(text: &str) -> Option<Flow> {
-    let mut parts = text.split('/');
+/// What such a text says.
+pub(crate) fn parse_flow(text: &str) -> Option<(Flow, Option<Outbound>)> {
+    let mut parts = text.splitn(5, '/');
     let transport = match parts.next()? {
         "udp" => Transport::Udp,
         "tcp" => Transport::Tcp,
@@ -210,7 +245,13 @@ pub(crate) fn parse_flow(text: &str) -> Option<Flow> {
     };
     let local = SocketAddr::from_str(parts.next()?).ok()?;
     let remote = SocketAddr::from_str(parts.next()?).ok()?;
-    Some(Flow::new(transport, local, remote))
+    let outbound = match (parts.next(), parts.next()) {
+        (Some(number), Some(instance)) => {
+            Some(Outbound { instance: instance.to_owned(), reg_id: number.parse().ok()? })
+        }
+        _ => None,
+    };
+    Some((Flow::new(transport, local, remote), outbound))
 }
 
 #[cfg(test)]
@@ -219,8 +260,13 @@ mod tests {
 
     #[test]
     fn a_flow_survives_the_store() {
-        for text in ["udp/192.0.2.1:5060/198.51.100.7:40000", "tcp/[2001:db8::1]:5060/[::1]:9"] {
-            assert_eq!(flow_text(&parse_flow(text).expect("a flow")), text);
+        for text in [
+            "udp/192.0.2.1:5060/198.51.100.7:40000",
+            "tcp/[2001:db8::1]:5060/[::1]:9",
+            "tls/192.0.2.1:5061/198.51.100.7:40000/2/<urn:x/y:1>",
+        ] {
+            let (flow, outbound) = parse_flow(text).expect("a flow");
+            assert_eq!(flow_text(&flow, outbound.as_ref()), text);
         }
         assert!(parse_flow("udp/nonsense").is_none());
     }

@@ -10,7 +10,7 @@ use sems_sip::{
 
 use crate::{
     config,
-    location::{Aor, Binding, Location},
+    location::{Aor, Binding, Location, Outbound},
 };
 
 /// What one REGISTER asks for.
@@ -91,7 +91,12 @@ fn apply(
         Wish::Bind(wanted) => {
             for (contact, expires) in wanted {
                 let Some(uri) = contact.uri() else { continue };
-                let at = bindings.iter().position(|old| old.contact.is_equivalent(uri));
+                let outbound = outbound(request, &contact);
+                let is_same = |old: &Binding| match &outbound {
+                    Some(_) => old.outbound == outbound,
+                    None => old.contact.is_equivalent(uri),
+                };
+                let at = bindings.iter().position(is_same);
                 let old = at.map(|at| bindings.swap_remove(at));
                 if let Some(old) = &old {
                     refuse_older(old, request)?;
@@ -100,7 +105,8 @@ fn apply(
                     removed.extend(old);
                     continue;
                 }
-                let binding = bound(request, flow, uri, contact.q(), now + expires)?;
+                let mut binding = bound(request, flow, uri, contact.q(), now + expires)?;
+                binding.outbound = outbound;
                 // The store's key is the text; an equivalent contact may be written otherwise.
                 removed.extend(old.filter(|old| old.contact.to_string() != binding.contact.to_string()));
                 saved.push(binding.clone());
@@ -141,20 +147,45 @@ fn bound(request: &Request, flow: &Flow, uri: &Uri, q: u16, expires: SystemTime)
         user_agent: agent.map(|agent| agent.to_string()).unwrap_or_default(),
         q: f32::from(q) / 1000.0,
         expires,
+        outbound: None,
     })
+}
+
+/// What a contact says of its phone's flows, where the phone speaks RFC 5626 and registers directly (section 6): by a
+/// proxy it would have to come on with `ob` in its Path.
+fn outbound(request: &Request, contact: &Contact) -> Option<Outbound> {
+    let params = &contact.address()?.params;
+    let instance = params.get("+sip.instance")?.trim_matches('"').to_owned();
+    let reg_id: u32 = params.get("reg-id")?.parse().ok().filter(|number| *number > 0)?;
+    let direct = request.headers.all(&HeaderName::Via).count() == 1;
+    let edge = || {
+        let path = request.headers.list::<Path>().unwrap_or_default();
+        path.last().is_some_and(|last| last.0.uri.has_param("ob"))
+    };
+    (request.headers.supports("outbound") && (direct || edge())).then_some(Outbound { instance, reg_id })
 }
 
 /// 200 with all contacts of the address and what is left of each.
 fn listed(location: &Location, now: SystemTime, aor: &Aor, request: &Request) -> Reply {
     let mut reply = Reply::new(200);
+    let mut outbound = false;
     for binding in location.contacts(aor, now) {
         let left = binding.expires.duration_since(now).unwrap_or_default();
         // Rounded up, so that a fresh binding shows what was granted.
         let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
-        reply = reply.header(HeaderName::Contact, format!("<{}>;expires={seconds}", binding.contact));
+        let mut contact = format!("<{}>;expires={seconds}", binding.contact);
+        if let Some(Outbound { instance, reg_id }) = &binding.outbound {
+            contact.push_str(&format!(";+sip.instance=\"{instance}\";reg-id={reg_id}"));
+            outbound = true;
+        }
+        reply = reply.header(HeaderName::Contact, contact);
     }
     for path in request.headers.all(&HeaderName::Path) {
         reply = reply.header(HeaderName::Path, String::from_utf8_lossy(path));
+    }
+    if outbound && request.headers.supports("outbound") {
+        // RFC 5626 section 6: so the phone knows that its flows are kept apart.
+        reply = reply.header(HeaderName::Require, "outbound");
     }
     reply
 }

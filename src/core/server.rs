@@ -310,7 +310,7 @@ fn endpoint_config(config: &Config) -> sems_sip::endpoint::Config {
         session_expires: config.sip.session_expires,
         min_se: config.sip.min_session_expires,
         allow,
-        supported: ["100rel", "timer"].map(str::to_owned).into(),
+        supported: ["100rel", "timer", "path", "outbound"].map(str::to_owned).into(),
         ..usual
     }
 }
@@ -362,7 +362,7 @@ fn load(
 /// Takes in the registrations of the last run (SER-M7).
 async fn restore(store: &Store, location: &Location) -> Result<(), StoreError> {
     for kept in store.bindings().await? {
-        let (Some(flow), Ok(contact)) = (parse_flow(&kept.received), kept.contact.parse()) else {
+        let (Some((flow, outbound)), Ok(contact)) = (parse_flow(&kept.received), kept.contact.parse()) else {
             tracing::warn!(contact = kept.contact, "a stored registration cannot be read");
             continue;
         };
@@ -379,6 +379,7 @@ async fn restore(store: &Store, location: &Location) -> Result<(), StoreError> {
             user_agent: kept.user_agent,
             q: kept.q,
             expires: kept.expires,
+            outbound,
         };
         location.restore(Aor::new(&kept.user, &kept.domain), binding);
     }
@@ -425,7 +426,7 @@ fn stored(aor: Aor, binding: &Binding) -> sems_store::Binding {
         user: aor.user,
         domain: aor.domain,
         contact: binding.contact.to_string(),
-        received: flow_text(&binding.flow),
+        received: flow_text(&binding.flow, binding.outbound.as_ref()),
         path: binding.path.clone(),
         call_id: binding.call_id.clone(),
         cseq: binding.cseq,

@@ -19,7 +19,7 @@ use crate::{
     counters::Counters,
     desk::Desk,
     trace::{self, Trace},
-    transport::{Sent, StreamEvent, Streams, UdpSockets},
+    transport::{Sent, StreamEvent, Streams, UdpSockets, stun},
 };
 
 /// Asks of all call actors on their way to the signalling task. An actor waits for most of its asks, so this
@@ -254,6 +254,14 @@ impl Task {
     }
 
     fn take_message(&mut self, flow: &Flow, bytes: Bytes) {
+        if flow.transport == Transport::Udp && stun::is_stun(&bytes) {
+            if let Some(answer) = stun::answer(&bytes, flow.remote) {
+                self.counters.stun_answered.increment();
+                // Lost like any datagram where it cannot be sent.
+                let _ = self.udp.send(flow, &answer);
+            }
+            return;
+        }
         self.counters.sip.count(false, flow.transport, &bytes);
         let now = Instant::now();
         if !self.desk.hears(now, flow) {

@@ -127,6 +127,7 @@ impl Snapshots for View {
                 "SIP messages not looked at, of banned sources and of strangers who ask too often.",
                 self.shared.bans.ignored(),
             ),
+            count("sems_stun_total", "STUN binding requests answered.", counters.stun_answered.get()),
             gauge("sems_connections", "SIP connections.", self.shared.connections.taken_now()),
             count(
                 "sems_connections_refused_total",

@@ -297,6 +297,8 @@ pub struct Stream {
     /// As it stands in Via.
     transport: &'static str,
     unread: Vec<u8>,
+    /// The socket itself, where there is nothing between.
+    tcp: Option<TcpStream>,
 }
 
 impl Stream {
@@ -308,12 +310,13 @@ impl Stream {
     fn from_tcp(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let local = stream.local_addr().expect("an address");
-        Self::over(Box::new(stream), local, "TCP")
+        let tcp = stream.try_clone().expect("a socket");
+        Self { tcp: Some(tcp), ..Self::over(Box::new(stream), local, "TCP") }
     }
 
     /// Any other connection.
     pub fn over(pipe: Box<dyn Pipe>, local: SocketAddr, transport: &'static str) -> Self {
-        Self { pipe, local, transport, unread: Vec::new() }
+        Self { pipe, local, transport, unread: Vec::new(), tcp: None }
     }
 
     /// The next connection that the server opens to this listener.
@@ -385,7 +388,13 @@ impl Stream {
 
     /// Registers an account's contact for 10 minutes; the 200.
     pub fn register(&mut self, user: &str, contact: &str) -> Got {
+        self.register_with(user, contact, &[])
+    }
+
+    /// The same with more header lines.
+    pub fn register_with(&mut self, user: &str, contact: &str, more: &[&str]) -> Got {
         let mut ask = Ask::new("REGISTER", "sip:localhost").claiming(user);
+        ask.more.extend(more.iter().map(|line| (*line).to_owned()));
         ask.to = format!("<sip:{user}@localhost>");
         ask = ask.line(format!("Contact: {contact}")).line("Expires: 600");
         let first = ask.text(self.transport, self.local);
@@ -417,6 +426,15 @@ impl Stream {
             }
             self.fill();
         }
+    }
+
+    /// Whether nothing comes for so long. Only for TCP without anything unread.
+    pub fn is_quiet(&mut self, patience: Duration) -> bool {
+        let Some(tcp) = &self.tcp else { panic!("not a TCP connection of its own") };
+        tcp.set_read_timeout(Some(patience)).expect("a timeout");
+        let quiet = tcp.peek(&mut [0; 1]).is_err();
+        tcp.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        quiet
     }
 
     /// Whether the server closes it, after whatever it still sends.

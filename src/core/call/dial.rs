@@ -168,7 +168,14 @@ async fn answered(
 pub(super) fn server(request: &Request, to: &Uri) -> Vec<Target> {
     let Some(server) = address(to) else { return Vec::new() };
     let next_hop = Some(server.uri);
-    vec![Target { uri: request.uri.clone(), flow: None, route: Vec::new(), next_hop }]
+    vec![Target {
+        uri: request.uri.clone(),
+        flow: None,
+        more: Vec::new(),
+        flow_only: false,
+        route: Vec::new(),
+        next_hop,
+    }]
 }
 
 fn address(uri: &Uri) -> Option<NameAddr> {

@@ -4,6 +4,7 @@ mod connection;
 mod local;
 mod room;
 mod stream;
+pub(crate) mod stun;
 mod tls;
 mod udp;
 mod websocket;
