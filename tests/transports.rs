@@ -10,8 +10,9 @@ use std::{
 
 use field::{
     Server, eventually,
-    wire::{Ask, Got, PATIENCE, Stream, Wire},
+    wire::{Ask, Got, Knows, PATIENCE, Stream, Wire},
 };
+use tempfile::TempDir;
 
 /// A number of `/metrics`.
 fn metric(server: &Server, name: &str) -> f64 {
@@ -213,9 +214,17 @@ fn keepalives_are_answered() {
 
     let mut stream = Stream::new(server.tcp);
     let question = Ask::new("OPTIONS", &server.uri("x")).text("TCP", stream.local());
-    stream.send(format!("\r\n\r\n{question}\r\n\r\n"));
-    let all = stream.until("\r\n\r\n\r\n");
-    assert!(all.starts_with("\r\nSIP/2.0 200 "), "{all:?}");
+    for pieces in [&["\r\n\r\n"][..], &["\r\n", "\r\n"]] {
+        assert_eq!(
+            stream.ask_text(&question.replace("z9hG4bK", &format!("z9hG4bK{}", pieces.len()))).status(),
+            200
+        );
+        for piece in pieces {
+            stream.send(piece);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        assert_eq!(stream.until("\r\n"), "\r\n");
+    }
 }
 
 /// NET-7: a phone with two flows (RFC 5626) rings once, on the one it refreshed last; when that is gone, on the other.
@@ -253,4 +262,177 @@ fn a_phone_with_two_flows_rings_on_one_that_is_there() {
     }
     // No flow is left, and its Contact is not tried: voicemail.
     assert_eq!(alice.ask(&Ask::invite(&server.uri("bob"))).status(), 200);
+}
+
+/// NET-8: a request of more than 1,300 bytes goes by TCP where a datagram would go to a server that listens (RFC 3261
+/// section 18.1.1), a shorter one does not, and one that nobody takes by TCP goes as a datagram after all.
+#[test]
+fn a_long_request_goes_by_tcp() {
+    let (udp, tcp) = loop {
+        let tcp = home();
+        if let Ok(udp) = UdpSocket::bind(tcp.local_addr().expect("an address")) {
+            break (udp, tcp);
+        }
+    };
+    let at = udp.local_addr().expect("an address");
+    let relay = format!("[[route]]\nuser = \"far\"\nrelay = \"sip:{at}\"\n");
+    let server = Server::start_with(TempDir::new().expect("a folder"), "trusted = [\"127.0.0.1\"]", &relay);
+    udp.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    let alice = Wire::new(server.udp);
+    let call = |name: &str| {
+        let mut ask = Ask::invite(&server.uri("far"));
+        ask.from = format!("\"{name}\" {}", ask.from);
+        alice.send(ask.text("UDP", alice.local()));
+    };
+    let datagram = || {
+        let mut buffer = vec![0; 65_536];
+        let (length, from) = udp.recv_from(&mut buffer).expect("a datagram");
+        (Got(String::from_utf8_lossy(&buffer[..length]).into_owned()), from)
+    };
+    call("Short");
+    let (invite, from) = datagram();
+    assert!(invite.header("Via").starts_with("SIP/2.0/UDP "), "{}", invite.0);
+    udp.send_to(invite.answer("603 Decline", &[], "").as_bytes(), from).expect("sent");
+
+    let long = "y".repeat(1000);
+    call(&long);
+    let mut stream = Stream::accept(&tcp);
+    let invite = stream.request("INVITE");
+    assert!(invite.0.len() > 1300, "{}", invite.0.len());
+    assert_eq!(invite.header("Via").find("SIP/2.0/TCP "), Some(0), "{}", invite.0);
+    assert!(!invite.header("Contact").contains("transport"), "{}", invite.0);
+    stream.send(invite.accept(&format!("<sip:far@{at}>")));
+    // What is short goes by datagrams again.
+    let ack = loop {
+        let (got, _) = datagram();
+        if got.0.starts_with("ACK ") && got.header("Call-ID") == invite.header("Call-ID") {
+            break got;
+        }
+    };
+    assert!(ack.header("Via").starts_with("SIP/2.0/UDP "), "{}", ack.0);
+
+    drop((stream, tcp));
+    until_connections(&server, 0.0);
+    call(&long);
+    let invite = loop {
+        let (got, _) = datagram();
+        if got.0.starts_with("INVITE ") {
+            break got;
+        }
+    };
+    assert!(invite.0.len() > 1300 && invite.header("Via").starts_with("SIP/2.0/UDP "), "{}", invite.0);
+}
+
+/// NET-10: behind a NAT a phone tells addresses that lead nowhere: it is answered where it sent from (RFC 3581), and
+/// its dialog and its calls go there as well, with or without `rport`.
+#[test]
+fn a_phone_behind_a_nat_is_reached_where_it_sends_from() {
+    let server = Server::start("");
+    for rport in [";rport", ""] {
+        let phone = Wire::new(server.udp);
+        let inside = "10.99.1.2:5060";
+        let behind = |ask: &Ask| {
+            let text = ask.text("UDP", phone.local()).replace(&phone.local().to_string(), inside);
+            text.replace(";rport\r\n", &format!("{rport}\r\n"))
+        };
+        let ask = Ask::invite(&server.uri("echo"));
+        let ok = phone.ask_text(&behind(&ask));
+        assert_eq!(ok.status(), 200, "{}", ok.0);
+        let via = ok.header("Via");
+        assert!(via.contains("received=127.0.0.1"), "{via}");
+        assert_eq!(via.contains(&format!("rport={}", phone.local().port())), !rport.is_empty(), "{via}");
+        let mut ack = Ask::new("ACK", &server.uri("echo"));
+        (ack.from, ack.to, ack.call_id) = (ask.from, ok.header("To").to_owned(), ask.call_id);
+        phone.send(behind(&ack));
+    }
+    // It is called where its REGISTER came from, and the ACK of its answer goes there.
+    let bob = Wire::new(server.udp);
+    let mut ask = Ask::new("REGISTER", "sip:localhost").claiming("bob");
+    ask.to = "<sip:bob@localhost>".to_owned();
+    ask = ask.line("Contact: <sip:bob@10.99.1.2:5060>");
+    let (_, ok) = bob.ask_as(&mut ask, "bob", "bob-secret", Knows::Md5);
+    assert_eq!(ok.status(), 200, "{}", ok.0);
+    let alice = Wire::new(server.udp);
+    let ask = Ask::invite(&server.uri("bob"));
+    alice.send(ask.text("UDP", alice.local()));
+    let invite = request(&bob, "INVITE");
+    bob.send(invite.accept("<sip:bob@10.99.1.2:5060>"));
+    assert_eq!(alice.final_response().status(), 200);
+    request(&bob, "ACK");
+}
+
+/// NET-10: what we call ourselves depends on who asks: by network, by listener, in Contact, Via and SDP alike.
+#[test]
+fn an_address_is_advertised_by_network_and_listener() {
+    let rules = "[[advertise]]\nlisten = \"tcp:127.0.0.1:0\"\nnetwork = [\"127.0.0.0/8\"]\n\
+                 address = \"198.51.100.7\"\nport = 5080\n";
+    let server = Server::start(rules);
+    let mut stream = Stream::new(server.tcp);
+    let ok = stream.ask(&Ask::invite(&server.uri("echo")));
+    assert_eq!(ok.header("Contact"), "<sip:echo@198.51.100.7:5080;transport=tcp>", "{}", ok.0);
+    assert!(ok.0.contains("c=IN IP4 198.51.100.7\r\n"), "{}", ok.0);
+    let wire = Wire::new(server.udp);
+    let ok = wire.ask(&Ask::invite(&server.uri("echo")));
+    assert_eq!(ok.header("Contact"), format!("<sip:echo@{}>", server.udp), "{}", ok.0);
+    assert!(ok.0.contains("c=IN IP4 127.0.0.1\r\n"), "{}", ok.0);
+    stream.register("bob", &format!("<sip:bob@{};transport=tcp>", stream.local()));
+    wire.send(Ask::invite(&server.uri("bob")).text("UDP", wire.local()));
+    let invite = stream.request("INVITE");
+    assert!(invite.header("Via").starts_with("SIP/2.0/TCP 198.51.100.7:5080;"), "{}", invite.0);
+}
+
+/// NET-11, SER-04: an IPv4 caller and an IPv6 callee hear each other.
+#[test]
+fn ipv4_calls_ipv6() {
+    let dir = TempDir::new().expect("a folder");
+    let server = Server::start_listening(dir, &["udp:[::1]:0"], "", "");
+    let bob = Wire::new(server.address_of("udp", true));
+    bob.register("sip:localhost", "bob");
+    let alice = Wire::new(server.udp);
+    let ears = ["127.0.0.1:0", "[::1]:0"].map(|any| UdpSocket::bind(any).expect("a port"));
+    let ports = ears.each_ref().map(|ear| ear.local_addr().expect("an address").port());
+    let mut ask = Ask::invite(&server.uri("bob"));
+    ask.body = ask.body.replace("30000", &ports[0].to_string());
+    alice.send(ask.text("UDP", alice.local()));
+    let invite = request(&bob, "INVITE");
+    assert!(invite.header("Via").contains("UDP [::1]:") && invite.0.contains("c=IN IP6 ::1"), "{}", invite.0);
+    let contact = format!("<sip:bob@{}>", bob.local());
+    let answer = invite.accept(&contact);
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a body");
+    let body = body.replace("IP4 127.0.0.1", "IP6 ::1").replace("30000", &ports[1].to_string());
+    let head =
+        head.lines().filter(|line| !line.starts_with("Content-Length")).collect::<Vec<_>>().join("\r\n");
+    bob.send(format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()));
+    let ok = alice.final_response();
+    assert!(ok.status() == 200 && ok.0.contains("c=IN IP4 127.0.0.1"), "{}", ok.0);
+    let mut ack = Ask::new("ACK", &server.uri("bob"));
+    (ack.from, ack.to, ack.call_id) = (ask.from, ok.header("To").to_owned(), ask.call_id);
+    alice.send(ack.text("UDP", alice.local()));
+    request(&bob, "ACK");
+    let media = |got: &Got, ip: &str| -> std::net::SocketAddr {
+        let line = got.0.lines().find_map(|line| line.strip_prefix("m=audio ")).expect("media");
+        let port = line.split(' ').next().expect("a port");
+        format!("{ip}:{port}").parse().expect("an address")
+    };
+    let theirs = [media(&ok, "127.0.0.1"), media(&invite, "[::1]")];
+    for ear in &ears {
+        ear.set_nonblocking(true).expect("a socket");
+    }
+    let mut heard = [0; 2];
+    for number in 0..100_u16 {
+        for (at, ear) in ears.iter().enumerate() {
+            let [high, low] = number.to_be_bytes();
+            let stamp = (u32::from(number) * 160).to_be_bytes();
+            let mut packet = vec![0x80, 0, high, low, stamp[0], stamp[1], stamp[2], stamp[3], 0, 0, 0, 7];
+            packet.resize(172, 0x55 + u8::try_from(at).expect("small"));
+            ear.send_to(&packet, theirs[at]).expect("sent");
+            let mut buffer = [0; 2048];
+            while let Ok((length, _)) = ear.recv_from(&mut buffer) {
+                heard[at] +=
+                    usize::from(length == 172 && buffer[100] == 0x56 - u8::try_from(at).expect("small"));
+            }
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(heard.iter().all(|packets| *packets > 50), "{heard:?}");
 }

@@ -333,7 +333,7 @@ impl Desk {
     /// Whether this is an address we listen on.
     fn is_own_address(&mut self, host: &str) -> bool {
         let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() else { return false };
-        if self.shared.public_address == Some(ip) {
+        if self.shared.advertise.names(ip) {
             return true;
         }
         let listeners = self.listeners.clone();

@@ -5,7 +5,6 @@ use std::{
     fmt::Write,
     future::Future,
     io,
-    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -13,14 +12,14 @@ use std::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sems_app::{DynApplication, Host, HostBackend, LoadError, Params, Plugin};
 use sems_media::CodecKind;
-use sems_sip::{Endpoint, Method, Transport};
+use sems_sip::{Endpoint, Method, Transport, flow::Advertised};
 use sems_store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
     accounts::Accounts,
     call::Calls,
-    config::{Codec, Config, Listener as Kind, PublicAddress},
+    config::{Codec, Config, Listener as Kind},
     counters::Counters,
     desk::Desk,
     host::CoreHost,
@@ -32,7 +31,7 @@ use crate::{
     signalling::{Ask, Parts, Signalling, Task},
     snapshot::Snapshots,
     trace::Trace,
-    transport::{self, Entrance, Limits, Listener, Room, Streams, Tls, TlsError, UdpSockets},
+    transport::{self, Advertise, Entrance, Limits, Listener, Room, Streams, Tls, TlsError, UdpSockets},
     view::View,
 };
 
@@ -72,6 +71,9 @@ pub enum StartError {
     /// The files of `[tls]`.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The system's configuration of DNS.
+    #[error("dns: {0}")]
+    Dns(String),
     /// A plugin.
     #[error("plugin {name}: {reason}")]
     Plugin {
@@ -132,10 +134,10 @@ impl Server {
             calls: Calls::new(),
             counters: counters.clone(),
             connections: room.clone(),
-            locator: Locator,
+            locator: Locator::new(&config.dns).map_err(|error| StartError::Dns(error.to_string()))?,
             bans: Arc::default(),
             codecs: config.media.codecs.iter().map(codec).collect(),
-            public_address: public_address(&config),
+            advertise: Advertise::new(&config),
             ring_timeout: config.calls.ring_timeout,
             failover_after: config.sip.failover_after,
         });
@@ -146,7 +148,7 @@ impl Server {
         let gate = Gate::new(Instant::now(), &config.server.domains, rand::random(), &config.sip);
         let desk = Desk::new(shared.clone(), config.clone(), accounts, gate, listeners.clone());
         let parts = Parts {
-            endpoint: Endpoint::new(endpoint_config(&config), rand::random()),
+            endpoint: endpoint(&config, &shared, &listeners),
             udp,
             streams: Streams::new(entrance),
             stream_events,
@@ -154,7 +156,6 @@ impl Server {
             desk,
             trace: Trace::new(config.sip.trace_mib as usize * MIB),
             counters,
-            public_host: shared.public_address.map(host_text),
         };
         tokio::spawn(Task::new(parts).run());
         let (stop, stopped) = watch::channel(false);
@@ -273,20 +274,6 @@ fn codec(codec: &Codec) -> CodecKind {
     }
 }
 
-fn public_address(config: &Config) -> Option<IpAddr> {
-    match config.sip.public_address {
-        PublicAddress::Auto => None,
-        PublicAddress::Fixed(address) => Some(address),
-    }
-}
-
-fn host_text(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
-    }
-}
-
 fn engine_config(config: &Config) -> EngineConfig {
     EngineConfig {
         workers: config.media.workers.count(),
@@ -298,6 +285,17 @@ fn engine_config(config: &Config) -> EngineConfig {
         sounds: config.find(&config.media.sounds).into_iter().collect(),
         language: config.media.language.clone(),
     }
+}
+
+fn endpoint(config: &Config, shared: &Shared, listeners: &[Listener]) -> Endpoint {
+    let mut endpoint = Endpoint::new(endpoint_config(config), rand::random());
+    if !shared.advertise.is_empty() {
+        let advertise = shared.advertise.clone();
+        endpoint.advertise(Advertised::new(move |flow| advertise.sent_by(flow)));
+    }
+    let tcp = listeners.iter().filter(|listener| listener.transport == Transport::Tcp);
+    endpoint.set_stream_listeners(tcp.map(|listener| listener.address).collect());
+    endpoint
 }
 
 fn endpoint_config(config: &Config) -> sems_sip::endpoint::Config {

@@ -7,8 +7,14 @@ use sems_media::{Capabilities, CodecKind, LocalMedia};
 use sems_store::Store;
 
 use crate::{
-    call::Calls, counters::Counters, locate::Locator, location::Location, media::Engine,
-    signalling::Signalling, sources::Bans, transport::Room,
+    call::Calls,
+    counters::Counters,
+    locate::Locator,
+    location::Location,
+    media::Engine,
+    signalling::Signalling,
+    sources::Bans,
+    transport::{Advertise, Room},
 };
 
 /// The length of our packets, unless the peer asks for another.
@@ -27,7 +33,7 @@ pub(crate) struct Shared {
     pub(crate) locator: Locator,
     pub(crate) bans: Arc<Bans>,
     pub(crate) codecs: Vec<CodecKind>,
-    pub(crate) public_address: Option<IpAddr>,
+    pub(crate) advertise: Advertise,
     pub(crate) ring_timeout: Duration,
     /// Silence of one address after which the next one of the same server is tried.
     pub(crate) failover_after: Duration,
@@ -40,12 +46,8 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    /// What SDP says of a media port bound on `address`.
+    /// What SDP says of a media port that others know at `address`.
     pub(crate) fn local_media(&self, address: IpAddr, port: u16) -> LocalMedia {
-        let address = match self.public_address {
-            Some(public) if !address.is_loopback() && public.is_ipv4() == address.is_ipv4() => public,
-            _ => address,
-        };
         LocalMedia {
             address,
             port,

@@ -161,9 +161,6 @@ pub(crate) struct Task {
     desk: Desk,
     trace: Trace,
     counters: Arc<Counters>,
-    /// What Via and Contact say instead of the local address, where `sip.public_address` is set.
-    public_host: Option<String>,
-    advertised: Vec<(Transport, std::net::SocketAddr)>,
 }
 
 /// What the task is made of.
@@ -176,12 +173,11 @@ pub(crate) struct Parts {
     pub(crate) desk: Desk,
     pub(crate) trace: Trace,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) public_host: Option<String>,
 }
 
 impl Task {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { endpoint, udp, streams, stream_events, asks, desk, trace, counters, public_host } = parts;
+        let Parts { endpoint, udp, streams, stream_events, asks, desk, trace, counters } = parts;
         Self {
             endpoint,
             udp,
@@ -193,8 +189,6 @@ impl Task {
             desk,
             trace,
             counters,
-            public_host,
-            advertised: Vec::new(),
         }
     }
 
@@ -254,7 +248,15 @@ impl Task {
     }
 
     fn take_message(&mut self, flow: &Flow, bytes: Bytes) {
-        if flow.transport == Transport::Udp && stun::is_stun(&bytes) {
+        let now = Instant::now();
+        let is_stun = flow.transport == Transport::Udp && stun::is_stun(&bytes);
+        if !is_stun {
+            self.counters.sip.count(false, flow.transport, &bytes);
+        }
+        if !self.desk.hears(now, flow) {
+            return;
+        }
+        if is_stun {
             if let Some(answer) = stun::answer(&bytes, flow.remote) {
                 self.counters.stun_answered.increment();
                 // Lost like any datagram where it cannot be sent.
@@ -262,25 +264,9 @@ impl Task {
             }
             return;
         }
-        self.counters.sip.count(false, flow.transport, &bytes);
-        let now = Instant::now();
-        if !self.desk.hears(now, flow) {
-            return;
-        }
         self.trace.message(flow, false, &bytes);
-        self.advertise(flow);
         self.endpoint.handle_message(now, flow, bytes);
         self.drain();
-    }
-
-    /// Tells the endpoint the public name of a local address when it is first seen.
-    fn advertise(&mut self, flow: &Flow) {
-        let Some(host) = &self.public_host else { return };
-        let key = (flow.transport, flow.local);
-        if !flow.remote.ip().is_loopback() && !self.advertised.contains(&key) {
-            self.endpoint.advertise(flow.transport, flow.local, host.clone(), flow.local.port());
-            self.advertised.push(key);
-        }
     }
 
     fn drain(&mut self) {
@@ -385,7 +371,6 @@ impl Task {
         match ask {
             Ask::Respond { id, reply } => self.endpoint.respond(now, id, reply),
             Ask::Invite { invite, events, reply } => {
-                self.advertise(&invite.flow);
                 let leg = self.endpoint.invite(now, *invite);
                 self.legs.insert(leg, events);
                 if reply.send(leg).is_err() {
@@ -418,7 +403,7 @@ impl Task {
 
     fn flow_to(&mut self, transport: Transport, remote: std::net::SocketAddr) -> Option<Flow> {
         match transport {
-            Transport::Udp => self.udp.flow_to(remote),
+            Transport::Udp => self.udp.flow_to(remote).map(|flow| Flow { reconnect: Some(remote), ..flow }),
             // A stream's local port is the system's choice; what Contact must say is our listener.
             Transport::Tcp | Transport::Tls => Some(self.desk.listener_towards(transport, remote)),
             Transport::Ws | Transport::Wss => None,

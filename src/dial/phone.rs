@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use sems_media::{Capabilities, CodecKind, Direction, Frame, LocalMedia, Pulled, Session};
 use sems_sip::{
-    Endpoint, Flow, Uri,
+    Endpoint, Flow, Transport, Uri,
     endpoint::{Config, Credentials, Event, Invite, LegEvent, LegId, Output, Reply},
     header::NameAddr,
 };
@@ -81,7 +81,7 @@ impl Phone {
             version: 1,
             capabilities: Capabilities { codecs: codecs(&dial.codecs)?, dtmf: true, ptime: 20 },
         };
-        let flow = Flow::udp(address, server);
+        let flow = Flow::to_listener(Transport::Udp, address, server);
         let mut endpoint = Endpoint::new(Config::default(), rand::random());
         let mut invite = Invite::new(flow, target.clone(), from(dial, address)?, NameAddr::new(target));
         invite.body = Some(sems_media::offer(&local, None, Direction::SendRecv));

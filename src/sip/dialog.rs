@@ -75,7 +75,8 @@ impl Dialog {
             target: contact(response).unwrap_or_else(|| to.uri.clone()),
             route,
             flow: flow.clone(),
-            nat: false,
+            // A phone that only its registration's flow leads to: what it says of itself leads nowhere.
+            nat: flow.transport == Transport::Udp && flow.reconnect.is_none(),
         };
         dialog.find_next_hop();
         Some(dialog)
@@ -137,7 +138,7 @@ impl Dialog {
 
     /// Their requests come by this flow now, and ours go back by it.
     pub(crate) fn come_by(&mut self, flow: &Flow) {
-        let reconnect = self.flow.reconnect;
+        let reconnect = self.flow.reconnect.filter(|_| flow.transport.is_reliable());
         self.flow = Flow { reconnect: flow.reconnect.or(reconnect), ..flow.clone() };
     }
 
@@ -167,9 +168,8 @@ impl Dialog {
         let next = SocketAddr::new(ip, uri.port().unwrap_or(transport.default_port()));
         if transport == Transport::Udp {
             self.flow.remote = next;
-        } else {
-            self.flow.reconnect = Some(next);
         }
+        self.flow.reconnect = Some(next);
     }
 }
 

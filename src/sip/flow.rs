@@ -68,6 +68,30 @@ impl fmt::Display for Transport {
     }
 }
 
+/// What Via and Contact say of us to the other end of a flow, `host:port`; none for our end as it is.
+#[derive(Clone, Default)]
+pub struct Advertised(Option<Arc<Rule>>);
+
+type Rule = dyn Fn(&Flow) -> Option<String> + Send + Sync;
+
+impl Advertised {
+    /// By this rule, which is asked for every request and every Contact.
+    pub fn new(rule: impl Fn(&Flow) -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(rule)))
+    }
+
+    /// What it says on a flow.
+    pub fn on(&self, flow: &Flow) -> Option<String> {
+        self.0.as_ref().and_then(|rule| rule(flow))
+    }
+}
+
+impl fmt::Debug for Advertised {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Advertised(rule)" } else { "Advertised(none)" })
+    }
+}
+
 /// A transport and its two ends. For streams this names the connection.
 #[derive(Debug, Clone)]
 pub struct Flow {

@@ -20,6 +20,7 @@ use tempfile::TempDir;
 
 pub mod browser;
 pub mod certificates;
+pub mod dns;
 pub mod line;
 pub mod mail;
 pub mod phone;
@@ -211,8 +212,14 @@ listen = "127.0.0.1:0"
 
     /// The address of its listener of another transport: `tls`, `ws` or `wss`.
     pub fn address(&self, transport: &str) -> SocketAddr {
+        self.address_of(transport, false)
+    }
+
+    /// The same of one family.
+    pub fn address_of(&self, transport: &str, ipv6: bool) -> SocketAddr {
         let key = format!("sip={transport}:");
-        let found = self.ready.split(' ').find_map(|pair| pair.strip_prefix(key.as_str())?.parse().ok());
+        let mut all = self.ready.split(' ').filter_map(|pair| pair.strip_prefix(key.as_str())?.parse().ok());
+        let found = all.find(|address: &SocketAddr| address.is_ipv6() == ipv6);
         found.unwrap_or_else(|| panic!("no {key} in {}", self.ready))
     }
 

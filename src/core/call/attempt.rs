@@ -101,7 +101,7 @@ impl Attempt {
                 State::Finding(found) => {
                     self.ways = ready!(found.as_mut().poll(cx)).into();
                     if !self.try_next(None) {
-                        return Poll::Ready(Some(LegEvent::Failed { response: None }));
+                        self.state = State::Over;
                     }
                 }
                 State::Starting(started) => match ready!(started.as_mut().poll(cx)) {
@@ -136,7 +136,12 @@ impl Attempt {
 
     /// Whether an event means that this server cannot, and another one may.
     fn is_lost(&self, event: &LegEvent) -> bool {
-        let LegEvent::Failed { response } = event else { return false };
+        let LegEvent::Failed { response } = event else {
+            if let (LegEvent::Trying, Some(way)) = (event, &self.way) {
+                self.shared.locator.praise(way);
+            }
+            return false;
+        };
         let lost = response.as_ref().is_none_or(|response| response.status.code() == 503);
         if let Some(way) = self.way.as_ref().filter(|_| lost) {
             self.shared.locator.avoid(way);
@@ -166,8 +171,8 @@ impl Attempt {
             if let Some(mut last) = last {
                 last.end(None).await;
             }
-            let address = way.local.ip();
-            Party::call(shared, address, prefer.as_deref(), |body| inviting(&target, way, body)).await
+            let flow = way.clone();
+            Party::call(shared, &way, prefer.as_deref(), |body| inviting(&target, flow, body)).await
         }));
         true
     }

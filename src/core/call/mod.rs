@@ -73,7 +73,7 @@ pub(crate) enum Plan {
 pub(crate) async fn serve(shared: Arc<Shared>, invitation: Invitation) {
     let Invitation { seat, leg, flow, request, events, info, plan, router, callee } = invitation;
     let offer = (!request.body.is_empty()).then(|| request.body.clone());
-    let caller = Party::caller(shared.clone(), leg, events, flow.local.ip(), offer);
+    let caller = Party::caller(shared.clone(), leg, events, &flow, offer);
     let info = Arc::new(info);
     tracing::debug!(call = %info.id, from = %info.from, to = %info.request_uri, source = %flow.remote, "call");
     let mut entry = Entry::new(seat, info, &flow, &request);

@@ -5,7 +5,10 @@ use std::{net::IpAddr, sync::Arc};
 use bytes::Bytes;
 use sems_app::CallError;
 use sems_media::{CodecKind, Direction, LocalMedia, Negotiated, NegotiationError};
-use sems_sip::endpoint::{Invite, LegEvent, LegId, Reply, RequestId};
+use sems_sip::{
+    Flow,
+    endpoint::{Invite, LegEvent, LegId, Reply, RequestId},
+};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -35,8 +38,10 @@ enum Agreement {
 struct Description {
     sounds: mpsc::Sender<MediaEvent>,
     media: Option<Arc<MediaLeg>>,
-    /// Where we bind; what SDP says may be the public address instead.
+    /// Where we bind.
     address: IpAddr,
+    /// What SDP says instead, where the peer knows us by another address.
+    told: IpAddr,
     local: Option<LocalMedia>,
     agreement: Agreement,
     negotiated: Option<Negotiated>,
@@ -53,16 +58,16 @@ pub(crate) struct Party {
 }
 
 impl Party {
-    /// The caller of a new INVITE that came in on `address`; `offer` is its body.
+    /// The caller of a new INVITE that came in by `flow`; `offer` is its body.
     pub(crate) fn caller(
         shared: Arc<Shared>,
         leg: LegId,
         events: mpsc::Receiver<LegEvent>,
-        address: IpAddr,
+        flow: &Flow,
         offer: Option<Bytes>,
     ) -> Self {
         let agreement = offer.map_or(Agreement::Unoffered, Agreement::Offered);
-        let (description, sounds) = Description::new(shared, address, agreement);
+        let (description, sounds) = Description::new(shared, flow, agreement);
         Self { leg, events, sounds, description }
     }
 
@@ -72,11 +77,11 @@ impl Party {
     /// [`CallError::NoCapacity`] without a free port, [`CallError::Ended`] while the server stops.
     pub(crate) async fn call(
         shared: Arc<Shared>,
-        address: IpAddr,
+        flow: &Flow,
         prefer: Option<&[CodecKind]>,
         invite: impl FnOnce(Bytes) -> Invite,
     ) -> Result<Self, CallError> {
-        let (mut description, sounds) = Description::new(shared.clone(), address, Agreement::OfferSent);
+        let (mut description, sounds) = Description::new(shared.clone(), flow, Agreement::OfferSent);
         let local = description.open()?;
         let body = sems_media::offer(&local, prefer, Direction::SendRecv);
         let (sender, events) = mpsc::channel(LEG_EVENTS);
@@ -99,7 +104,7 @@ impl Party {
     /// choose from, so that nothing needs to be transcoded.
     pub(crate) fn offered_codecs(&self) -> Option<Vec<CodecKind>> {
         let Agreement::Offered(offer) = &self.description.agreement else { return None };
-        let local = self.description.shared.local_media(self.description.address, 9);
+        let local = self.description.shared.local_media(self.description.told, 9);
         let (common, _) = sems_media::answer(offer, &local, Direction::SendRecv, None).ok()?;
         Some(common.receive.iter().map(|(_, codec)| *codec).collect())
     }
@@ -181,9 +186,13 @@ impl Party {
 }
 
 impl Description {
-    fn new(shared: Arc<Shared>, address: IpAddr, agreement: Agreement) -> (Self, mpsc::Receiver<MediaEvent>) {
+    fn new(shared: Arc<Shared>, flow: &Flow, agreement: Agreement) -> (Self, mpsc::Receiver<MediaEvent>) {
+        let (address, told) = (flow.local.ip(), shared.advertise.media(flow));
         let (sounds, receiver) = mpsc::channel(MEDIA_EVENTS);
-        (Self { sounds, media: None, address, local: None, agreement, negotiated: None, shared }, receiver)
+        (
+            Self { sounds, media: None, address, told, local: None, agreement, negotiated: None, shared },
+            receiver,
+        )
     }
 
     /// Opens the media port, once.
@@ -196,7 +205,7 @@ impl Description {
             .engine
             .open(self.address, self.sounds.clone())
             .map_err(|_| CallError::NoCapacity("no free media port"))?;
-        let local = self.shared.local_media(self.address, media.address().port());
+        let local = self.shared.local_media(self.told, media.address().port());
         self.media = Some(Arc::new(media));
         self.local = Some(local.clone());
         Ok(local)

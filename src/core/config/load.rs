@@ -10,7 +10,7 @@ use sems_app::{ConfigError, Params, Plugin};
 use toml::Value;
 
 use super::{
-    Config, ConfigFaults, Fault, Place, account,
+    Config, ConfigFaults, Fault, Place, account, advertise,
     env::Variables,
     fault, mail, path,
     read::{Node, Section, Source, Tree},
@@ -53,6 +53,7 @@ impl Config {
         let mut variables = Variables::new(env);
         let mut config = Self { file: path.map(Path::to_owned), ..Self::default() };
         config.read_sections(&mut root, &mut source, &mut variables);
+        config.advertise = advertise::read(root.remove("advertise"), &config.sip.listen, &mut source);
         config.accounts = account::read(root.remove("account"), &config.server.domains, &mut source);
         config.plugins = read_plugins(root.remove("plugins"), plugins, &mut source, &mut variables);
         config.routes = route::read(root.remove("route"), plugins, &config.plugins, &mut source);
@@ -85,6 +86,7 @@ impl Config {
         self.read_sip(Section::open("sip", root, source, variables));
         self.read_streams(Section::open("streams", root, source, variables));
         self.read_tls(Section::open("tls", root, source, variables));
+        self.read_dns(Section::open("dns", root, source, variables));
         self.read_media(Section::open("media", root, source, variables));
         self.read_calls(Section::open("calls", root, source, variables));
         self.read_abuse(Section::open("abuse", root, source, variables));
@@ -193,6 +195,20 @@ impl Config {
                 section.fault(key, format!("is missing, and \"{listen}\" of sip.listen needs it"));
             }
         }
+        section.finish();
+    }
+
+    fn read_dns(&mut self, mut section: Section<'_>) {
+        let dns = &mut self.dns;
+        section.set("servers", &mut dns.servers, |_| Ok(()));
+        section.set("timeout", &mut dns.timeout, |value| {
+            if *value < Duration::from_millis(100) {
+                Err("no server answers so fast".to_owned())
+            } else {
+                Ok(())
+            }
+        });
+        section.set("avoid", &mut dns.avoid, |_| Ok(()));
         section.finish();
     }
 

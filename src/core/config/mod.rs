@@ -4,6 +4,7 @@
 //! fault instead of stopping at the first, each with its place.
 
 mod account;
+mod advertise;
 mod cidr;
 mod env;
 mod fault;
@@ -29,6 +30,7 @@ use sems_app::Params;
 use sems_sip::auth::Algorithm;
 
 pub use account::Account;
+pub use advertise::Advertise;
 pub use cidr::Cidr;
 pub use fault::{ConfigFaults, Fault, Place};
 pub use value::{Codec, Listen, Listener, PublicAddress, Secret, Workers};
@@ -48,6 +50,8 @@ pub struct Config {
     pub streams: Streams,
     /// `[tls]`
     pub tls: Tls,
+    /// `[dns]`
+    pub dns: Dns,
     /// `[media]`
     pub media: Media,
     /// `[calls]`
@@ -64,6 +68,8 @@ pub struct Config {
     pub mail: Mail,
     /// `[log]`
     pub log: Log,
+    /// `[[advertise]]`, first match first.
+    pub advertise: Vec<Advertise>,
     /// `[[account]]`: what the store is seeded with.
     pub accounts: Vec<Account>,
     /// `[[route]]`, first match first. A file without any has the default ones; `route = []` has none.
@@ -135,6 +141,17 @@ pub struct Tls {
     /// The authorities, in PEM, whose certificates are accepted from servers that we connect to; none for those of
     /// the system.
     pub authorities: Option<PathBuf>,
+}
+
+/// `[dns]`: how servers are found by name (RFC 3263).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dns {
+    /// The servers that are asked; none for those of the system.
+    pub servers: Vec<SocketAddr>,
+    /// How long one may take to answer, at least 100 ms.
+    pub timeout: Duration,
+    /// How long an address that failed is left for the last.
+    pub avoid: Duration,
 }
 
 /// `[media]`
@@ -237,6 +254,7 @@ impl Default for Config {
             sip: Sip::default(),
             streams: Streams::default(),
             tls: Tls::default(),
+            dns: Dns { servers: Vec::new(), timeout: Duration::from_secs(2), avoid: Duration::from_secs(60) },
             media: Media::default(),
             calls: Calls {
                 ring_timeout: Duration::from_secs(25),
@@ -258,6 +276,7 @@ impl Default for Config {
                 from: "Voicemail <voicemail@localhost>".to_owned(),
             },
             log: Log { level: "info".to_owned() },
+            advertise: Vec::new(),
             accounts: Vec::new(),
             routes: crate::routing::default_routes(),
             plugins: BTreeMap::new(),

@@ -74,8 +74,9 @@ fn the_shipped_file_shows_every_key() {
     }
     let mut source = Source::new(None);
     let mut config = Config::default();
-    let mut root = source.parse("[[account]]\nuser = \"x\"\n[[route]]\napp = \"x\"");
+    let mut root = source.parse("[[account]]\nuser = \"x\"\n[[route]]\napp = \"x\"\n[[advertise]]\nport = 1");
     config.read_sections(&mut root, &mut source, &mut Variables::new([]));
+    advertise::read(root.remove("advertise"), &[], &mut source);
     account::read(root.remove("account"), &["localhost".to_owned()], &mut source);
     route::read(root.remove("route"), &[], &BTreeMap::new(), &mut source);
     assert!(source.asked.len() > 40, "{:?}", source.asked);

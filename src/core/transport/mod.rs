@@ -1,5 +1,6 @@
 //! Sockets: from bytes on the wire to messages with their [`Flow`], and back.
 
+mod advertise;
 mod connection;
 mod local;
 mod room;
@@ -9,6 +10,7 @@ mod tls;
 mod udp;
 mod websocket;
 
+pub(crate) use advertise::Advertise;
 pub(crate) use connection::StreamEvent;
 pub(crate) use local::LocalAddresses;
 pub(crate) use room::{Limits, Room};

@@ -17,7 +17,7 @@ pub use spec::{Credentials, Invite, OutOfDialog, Reply};
 use self::outside::Outside;
 use crate::{
     HeaderName, Method,
-    flow::{Flow, Transport},
+    flow::{Advertised, Flow},
     invite::{Leg, Reaction, acknowledge_stray, hang_up_stray},
     transaction::layer::{Key, Layer, Numbered, Owner, Purpose, ServerOwner, Upcall},
 };
@@ -54,9 +54,15 @@ impl Endpoint {
         }
     }
 
-    /// What Via and Contact say on flows from this local address; without it, the address itself.
-    pub fn advertise(&mut self, transport: Transport, local: SocketAddr, host: String, port: u16) {
-        self.layer.advertise(transport, local, &host, port);
+    /// What Via and Contact say of us from now on.
+    pub fn advertise(&mut self, advertised: Advertised) {
+        self.layer.advertised = advertised;
+    }
+
+    /// Where we listen for TCP. Requests that are too long for a datagram go by TCP where we can be answered so (RFC
+    /// 3261 section 18.1.1), and by datagrams after all to peers that refuse it.
+    pub fn set_stream_listeners(&mut self, listeners: Vec<SocketAddr>) {
+        self.layer.listeners = listeners;
     }
 
     /// While draining, INVITEs that would open a dialog are refused with 503 and this Retry-After (seconds).

@@ -11,7 +11,8 @@ use super::{
         client::{self, Client},
         client_invite::{self, ClientInvite},
     },
-    Key, Layer, Upcall,
+    Key, Layer, Timing, Upcall,
+    long::Datagram,
 };
 use crate::{
     HeaderName, Headers, Method, Request, Response, Text,
@@ -33,6 +34,10 @@ pub(crate) struct ClientKey {
 
 impl ClientKey {
     /// The least of all.
+    pub(super) fn branch(self) -> u64 {
+        self.branch
+    }
+
     const FIRST: Self = Self { branch: 0, cancel: false };
 }
 
@@ -67,9 +72,21 @@ pub(crate) enum Purpose {
 }
 
 #[derive(Debug)]
-enum Machine {
+pub(super) enum Machine {
     Invite(ClientInvite),
     Other(Client),
+}
+
+impl Machine {
+    /// For a request that is being sent.
+    pub(super) fn begin(is_invite: bool, now: Instant, timing: Timing, timers: &mut Timers) -> Self {
+        let mut step = Step { now, timing, timers };
+        if is_invite {
+            Self::Invite(ClientInvite::new(&mut step))
+        } else {
+            Self::Other(Client::new(&mut step))
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -82,14 +99,16 @@ enum Cancel {
 
 #[derive(Debug)]
 pub(super) struct ClientTransaction {
-    machine: Machine,
-    timers: Timers,
-    flow: Flow,
+    pub(super) machine: Machine,
+    pub(super) timers: Timers,
+    pub(super) flow: Flow,
     /// What is sent again: the request, and after the refusal of an INVITE its ACK.
-    bytes: Bytes,
+    pub(super) bytes: Bytes,
     owner: Owner,
     /// Kept for ACK and CANCEL, and for a second try with credentials.
-    request: Option<Box<Request>>,
+    pub(super) request: Option<Box<Request>>,
+    /// It went by TCP for its length alone.
+    pub(super) datagram: Option<Box<Datagram>>,
     cancel: Cancel,
     /// The ACKs to 2xx, by the tag of the fork.
     acks: SmallVec<[(Text, Flow, Bytes); 1]>,
@@ -106,6 +125,14 @@ impl ClientTransaction {
 
     pub(super) fn timers(&self) -> &Timers {
         &self.timers
+    }
+
+    /// Whether nothing was heard of the peer yet.
+    pub(super) fn is_unheard(&self) -> bool {
+        matches!(
+            self.machine,
+            Machine::Invite(ClientInvite::Calling { .. }) | Machine::Other(Client::Trying { .. })
+        )
     }
 
     fn is_terminated(&self) -> bool {
@@ -136,13 +163,17 @@ impl Layer {
     /// Puts our Via on top, with a new branch, in place of any other.
     pub(crate) fn put_via(&mut self, flow: &Flow, request: &mut Request) -> u64 {
         let branch = self.random();
+        self.set_via(flow, request, branch);
+        branch
+    }
+
+    pub(super) fn set_via(&self, flow: &Flow, request: &mut Request, branch: u64) {
         let mut via = String::with_capacity(80);
         let _ = write!(via, "SIP/2.0/{} ", flow.transport);
         self.sent_by(flow, &mut via);
         let _ = write!(via, ";branch={MAGIC_COOKIE}{branch:016x};rport");
         request.headers.remove(&HeaderName::Via);
         request.headers.prepend(HeaderName::Via, via);
-        branch
     }
 
     fn start(
@@ -150,20 +181,15 @@ impl Layer {
         now: Instant,
         key: ClientKey,
         flow: &Flow,
-        request: Request,
+        mut request: Request,
         owner: Owner,
         keep: bool,
     ) {
-        let flow = &self.live(flow);
-        let bytes = request.to_bytes();
-        self.transmit(flow, bytes.clone());
+        let (flow, bytes, datagram) = self.fit(&self.live(flow), key, &mut request);
+        self.transmit(&flow, bytes.clone());
         let mut timers = Timers::default();
-        let mut step = Step { now, timing: self.timing(flow), timers: &mut timers };
-        let machine = if request.method == Method::Invite {
-            Machine::Invite(ClientInvite::new(&mut step))
-        } else {
-            Machine::Other(Client::new(&mut step))
-        };
+        let is_invite = request.method == Method::Invite;
+        let machine = Machine::begin(is_invite, now, self.timing(&flow), &mut timers);
         self.note(Key::Client(key), &mut timers);
         let transaction = ClientTransaction {
             machine,
@@ -172,11 +198,12 @@ impl Layer {
             bytes,
             owner,
             request: keep.then(|| Box::new(request)),
+            datagram: datagram.map(Box::new),
             cancel: Cancel::No,
             acks: SmallVec::new(),
         };
         self.clients.insert(key, transaction);
-        self.waiting.insert((flow.clone(), key));
+        self.waiting.insert((flow, key));
     }
 
     /// Takes a response (RFC 3261 section 17.1.3). Those that match nothing are dropped.
@@ -233,7 +260,9 @@ impl Layer {
             transaction.bytes = Bytes::new();
             transaction.request = None;
         }
-        let (owner, flow) = (transaction.owner, transaction.flow.clone());
+        let owner = transaction.owner;
+        // What is shorter goes by datagrams again.
+        let flow = transaction.datagram.as_ref().map_or(&transaction.flow, |datagram| &datagram.flow).clone();
         Some(Upcall::Response { key, owner, flow, response: Box::new(response), request })
     }
 
@@ -329,6 +358,9 @@ impl Layer {
         let timing = self.timing(flow);
         let mut upcalls = Vec::new();
         for key in keys {
+            if self.fall_back(now, key) {
+                continue;
+            }
             let Some(transaction) = self.clients.get_mut(&key) else { continue };
             let mut step = Step { now, timing, timers: &mut transaction.timers };
             let failed = match &mut transaction.machine {

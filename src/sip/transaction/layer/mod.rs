@@ -2,11 +2,12 @@
 //! the only one that writes to the output.
 
 mod clients;
+mod long;
 mod numbers;
 mod servers;
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashSet, VecDeque},
     fmt::Write,
     hash::{BuildHasher, RandomState},
     net::SocketAddr,
@@ -27,7 +28,7 @@ use super::Timing;
 use crate::{
     HeaderName, Headers, Request, Response, Text,
     endpoint::{Config, Event, LegEvent, LegId, Output},
-    flow::{Flow, Transport},
+    flow::{Advertised, Flow, Transport},
     timer::{Deadlines, Timers},
 };
 
@@ -86,7 +87,11 @@ pub(crate) struct Layer {
     /// The values of our Allow and Supported headers.
     pub(crate) allow: Text,
     pub(crate) supported: Text,
-    advertised: HashMap<(Transport, SocketAddr), String>,
+    pub(crate) advertised: Advertised,
+    /// Where we listen for TCP.
+    pub(crate) listeners: Vec<SocketAddr>,
+    /// Peers that refused TCP, as far as they are remembered.
+    datagrams_only: HashSet<SocketAddr>,
     rng: ChaCha12Rng,
     deadlines: Deadlines<Key>,
     servers: Numbered<u64, ServerTransaction>,
@@ -112,7 +117,9 @@ impl Layer {
             output: VecDeque::new(),
             allow: Text::from(allow),
             supported: Text::from(supported),
-            advertised: HashMap::new(),
+            advertised: Advertised::default(),
+            listeners: Vec::new(),
+            datagrams_only: HashSet::new(),
             rng: ChaCha12Rng::from_seed(seed),
             deadlines: Deadlines::new(),
             servers: Numbered::default(),
@@ -126,16 +133,10 @@ impl Layer {
         }
     }
 
-    pub(crate) fn advertise(&mut self, transport: Transport, local: SocketAddr, host: &str, port: u16) {
-        let host =
-            if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() };
-        self.advertised.insert((transport, local), format!("{host}:{port}"));
-    }
-
     /// `host:port` as others shall reach us.
     fn sent_by(&self, flow: &Flow, out: &mut String) {
-        match self.advertised.get(&(flow.transport, flow.local)) {
-            Some(sent_by) => out.push_str(sent_by),
+        match self.advertised.on(flow) {
+            Some(sent_by) => out.push_str(&sent_by),
             None => {
                 let _ = write!(out, "{}", flow.local);
             }
