@@ -33,7 +33,12 @@ check:
 	$(CARGO) test --workspace --lib --bins
 	$(CARGO) test --test layers
 	@if $(CARGO) deny --version >/dev/null 2>&1; then \
-		echo $(CARGO) deny check; $(CARGO) deny check; \
+		echo $(CARGO) deny check licenses bans sources; $(CARGO) deny check licenses bans sources || exit 1; \
+		if $(CARGO) deny fetch db >/dev/null 2>&1; then \
+			echo $(CARGO) deny check advisories; $(CARGO) deny check advisories; \
+		else \
+			echo "the database of advisories is out of reach: they are not checked"; \
+		fi; \
 	else \
 		echo "cargo-deny is not installed: licences and advisories are not checked"; \
 	fi
