@@ -72,11 +72,14 @@ impl Desk {
         self.sources.admit(now, flow.remote.ip())
     }
 
-    /// Takes over new routes, accounts and trusted peers (SIGHUP).
+    /// Takes over new routes, accounts, trusted peers and limits (SIGHUP).
     pub(crate) fn reload(&mut self, config: Arc<Config>, accounts: Accounts) {
         self.router = Arc::new(Router::new(config.routes.clone()));
         self.gate.reload(Instant::now(), &config.server.domains, &config.sip);
         self.sources.reload(&config.abuse, &config.sip.trusted);
+        if config.calls.per_second != self.config.calls.per_second {
+            self.rate = Rate::new(Instant::now(), config.calls.per_second);
+        }
         self.accounts = accounts;
         self.config = config;
     }

@@ -2,7 +2,8 @@
 
 use std::time::SystemTime;
 
-use sqlx::{Row as _, sqlite::SqliteRow};
+use sqlx::{Row as _, Sqlite, Transaction, sqlite::SqliteRow};
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 use crate::{
     Store, StoreError,
@@ -11,6 +12,12 @@ use crate::{
 
 /// Characters kept of what a peer chose; its messages may be 64 KiB.
 const MOST: usize = 512;
+
+/// Records in one transaction: few enough that a message does not wait long for its turn to be committed.
+const BATCH: usize = 256;
+
+/// A record that waits to be written, and who waits for it. There are no more of them than calls.
+pub(crate) type Waiting = (Cdr, oneshot::Sender<bool>);
 
 /// What is kept of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,28 +60,43 @@ pub struct MissedCall {
 }
 
 impl Store {
-    /// Writes a call record; one of the same id is replaced.
+    /// Writes a call record; one of the same id is replaced. Records that come while others are written are gathered
+    /// into one transaction, as a thousand calls may end in the same second and each commit waits for the disk.
     pub async fn write_cdr(&self, cdr: &Cdr) -> Result<(), StoreError> {
+        let (tell, mut written) = oneshot::channel();
+        self.cdrs_waiting().push((cdr.clone(), tell));
+        let turn = self.shared.writing_cdrs.lock().await;
+        loop {
+            match written.try_recv() {
+                Ok(true) => return Ok(()),
+                Err(TryRecvError::Empty) => self.write_waiting().await,
+                // Alone, so that nothing that is wrong with another keeps it away.
+                Ok(false) | Err(TryRecvError::Closed) => break,
+            }
+        }
+        drop(turn);
+        self.write_cdrs(std::slice::from_ref(cdr)).await
+    }
+
+    /// Writes a batch of those that wait.
+    async fn write_waiting(&self) {
+        let (cdrs, tell): (Vec<_>, Vec<_>) = {
+            let mut waiting = self.cdrs_waiting();
+            let count = waiting.len().min(BATCH);
+            waiting.drain(..count).unzip()
+        };
+        let done = self.write_cdrs(&cdrs).await.is_ok();
+        for tell in tell {
+            // Whoever waited may have given up.
+            let _ = tell.send(done);
+        }
+    }
+
+    async fn write_cdrs(&self, cdrs: &[Cdr]) -> Result<(), StoreError> {
         let mut transaction = self.write().await?;
-        sqlx::query("DELETE FROM cdr WHERE id = $1").bind(&cdr.id).execute(&mut *transaction).await?;
-        sqlx::query(
-            "INSERT INTO cdr (id, sip_call_id, from_uri, to_uri, application, source, started, answered, ended, \
-             status, ended_by, codec) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-        )
-        .bind(&cdr.id)
-        .bind(clean(&cdr.sip_call_id, MOST))
-        .bind(clean(&cdr.from, MOST))
-        .bind(clean(&cdr.to, MOST))
-        .bind(&cdr.application)
-        .bind(&cdr.source)
-        .bind(millis(cdr.started))
-        .bind(cdr.answered.map(millis))
-        .bind(millis(cdr.ended))
-        .bind(i64::from(cdr.status))
-        .bind(&cdr.ended_by)
-        .bind(&cdr.codec)
-        .execute(&mut *transaction)
-        .await?;
+        for cdr in cdrs {
+            write(&mut transaction, cdr).await?;
+        }
         Ok(transaction.commit().await?)
     }
 
@@ -111,6 +133,29 @@ impl Store {
         };
         rows.iter().map(missed).collect()
     }
+}
+
+async fn write(transaction: &mut Transaction<'static, Sqlite>, cdr: &Cdr) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM cdr WHERE id = $1").bind(&cdr.id).execute(&mut **transaction).await?;
+    sqlx::query(
+        "INSERT INTO cdr (id, sip_call_id, from_uri, to_uri, application, source, started, answered, ended, \
+         status, ended_by, codec) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    )
+    .bind(&cdr.id)
+    .bind(clean(&cdr.sip_call_id, MOST))
+    .bind(clean(&cdr.from, MOST))
+    .bind(clean(&cdr.to, MOST))
+    .bind(&cdr.application)
+    .bind(&cdr.source)
+    .bind(millis(cdr.started))
+    .bind(cdr.answered.map(millis))
+    .bind(millis(cdr.ended))
+    .bind(i64::from(cdr.status))
+    .bind(&cdr.ended_by)
+    .bind(&cdr.codec)
+    .execute(&mut **transaction)
+    .await?;
+    Ok(())
 }
 
 fn read(row: &SqliteRow) -> Result<Cdr, StoreError> {

@@ -17,7 +17,7 @@ use sqlx::{
 };
 use tokio::sync::{Notify, Semaphore, broadcast};
 
-use crate::{Clock, StoreConfig, StoreError, mail::Mailer};
+use crate::{Clock, StoreConfig, StoreError, cdr, mail::Mailer};
 
 /// The steps of the schema: version, name, statements. A step that was released never changes.
 const SCHEMA: [(i64, &str, &str); 1] = [(1, "begin", include_str!("migrations/0001_begin.sql"))];
@@ -52,6 +52,9 @@ pub(crate) struct Shared {
     /// Held by whoever sends, so that no mail is sent twice at the same time.
     pub(crate) sending: tokio::sync::Mutex<()>,
     pub(crate) hashing: Semaphore,
+    cdrs_waiting: Mutex<Vec<cdr::Waiting>>,
+    /// Held by whoever writes call records for all that wait.
+    pub(crate) writing_cdrs: tokio::sync::Mutex<()>,
     /// Locked as long as this lives; the system opens it when the process dies.
     _lock: File,
 }
@@ -101,6 +104,8 @@ impl Store {
             mail_waits: Notify::new(),
             sending: tokio::sync::Mutex::default(),
             hashing: Semaphore::new(HASHES),
+            cdrs_waiting: Mutex::default(),
+            writing_cdrs: tokio::sync::Mutex::default(),
             _lock: lock,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -123,6 +128,11 @@ impl Store {
     /// The takes of calls that are going on. The lock is never held across an await.
     pub(crate) fn live(&self) -> MutexGuard<'_, HashSet<String>> {
         self.shared.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The call records that wait to be written. The lock is never held across an await.
+    pub(crate) fn cdrs_waiting(&self) -> MutexGuard<'_, Vec<cdr::Waiting>> {
+        self.shared.cdrs_waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells who listens that the messages of a mailbox are others now.

@@ -178,6 +178,46 @@ async fn call_records_are_told_latest_first_and_forgotten_after_90_days() {
     assert_eq!(store.cdrs(10).await.unwrap(), [second]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_call_records_at_once_are_all_written() {
+    let house = House::new();
+    let store = house.open().await;
+    let now = house.now();
+    let writing: Vec<_> = (0..1000)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let cdr = Cdr {
+                    id: format!("{number}"),
+                    sip_call_id: String::new(),
+                    from: "sip:a@b".to_owned(),
+                    to: "sip:c@d".to_owned(),
+                    application: None,
+                    source: String::new(),
+                    started: now,
+                    answered: None,
+                    ended: now,
+                    status: 486,
+                    ended_by: "callee".to_owned(),
+                    codec: None,
+                };
+                // Some give up at once: that takes nobody else's record away.
+                match number % 10 {
+                    0 => drop(tokio::time::timeout(Duration::ZERO, store.write_cdr(&cdr)).await),
+                    _ => store.write_cdr(&cdr).await.unwrap(),
+                }
+            })
+        })
+        .collect();
+    for writing in writing {
+        writing.await.unwrap();
+    }
+    let ids: std::collections::HashSet<_> =
+        store.cdrs(2000).await.unwrap().into_iter().map(|cdr| cdr.id).collect();
+    let missing: Vec<_> = (0..1000).filter(|n| n % 10 != 0 && !ids.contains(&n.to_string())).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 #[tokio::test]
 async fn a_folder_in_use_and_a_newer_schema_are_refused() {
     let house = House::new();
