@@ -313,7 +313,6 @@ impl Model {
                     self.act(end, leg);
                     self.react();
                 }
-                // What is over at its end long ago is only compared once.
             }
         }
     }
@@ -350,17 +349,19 @@ impl Model {
         }
     }
 
-    /// Everybody leaves: nothing remains.
+    /// Everybody leaves, those too whom an INVITE reached whose caller had left already: nothing remains.
     fn finish(&mut self) {
-        for end in 0..2 {
-            let legs: Vec<LegId> = self.sides[end].keys().copied().collect();
-            for leg in legs {
-                self.at(end, |end, now| end.end(now, leg, None));
+        for seconds in [100, 200] {
+            for end in 0..2 {
+                let legs: Vec<LegId> = self.sides[end].keys().copied().collect();
+                for leg in legs {
+                    self.at(end, |end, now| end.end(now, leg, None));
+                }
             }
-        }
-        for _ in 0..200 {
-            self.net.run_ms(1000);
-            self.react();
+            for _ in 0..seconds {
+                self.net.run_ms(1000);
+                self.react();
+            }
         }
         for side in self.sides.iter().flat_map(BTreeMap::values) {
             assert_eq!(side.over, 1, "seed {}: {side:?}", self.seed);
