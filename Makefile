@@ -1,9 +1,9 @@
-# make run · make test · make check · make bench: each installs the Debian packages it misses, then does it.
+# make run · make test · make check · make bench · make fuzz: each installs the Debian packages it misses, then does it.
 
 CARGO ?= cargo
 CONFIG ?= sems.toml
 
-.PHONY: run build test check bench sounds
+.PHONY: run build test check bench bench-sip fuzz sounds
 
 # Build and serve; the first start makes demo accounts and says what to dial.
 run: build
@@ -53,6 +53,17 @@ bench:
 	else \
 		echo "SIPLOAD names no load generator: whole calls are not measured (docs/performance.md)"; \
 	fi
+
+# Reading SIP beside rsip, rsipstack and ezk: a crate of its own that nothing else builds.
+bench-sip:
+	@tests/install.sh build
+	$(CARGO) run --release --manifest-path tests/bench/sip/Cargo.toml --target-dir $(or $(CARGO_TARGET_DIR),target)/bench-sip
+
+# Ten minutes of random input for each reader, and a million steps of two endpoints; FUZZ_SECONDS is the time of each.
+fuzz:
+	@tests/install.sh build
+	SEMS_MODEL_STEPS=$(or $(MODEL_STEPS),1000000) $(CARGO) test --release -p sems-sip --lib net::model
+	tests/fuzz/run.sh
 
 # The prompts are in the tree; this makes them anew.
 sounds:

@@ -83,6 +83,12 @@ impl Framer {
 
     /// Line breaks in front of a start line.
     fn keepalive(&mut self) -> Option<Framed> {
+        if self.buffer.first().is_some_and(|b| *b != b'\r') {
+            self.half_ping = false;
+            // A lone LF separates nothing and means nothing.
+            let blank = self.buffer.iter().take_while(|b| **b == b'\n').count();
+            self.buffer.advance(blank);
+        }
         if self.buffer.starts_with(b"\r\n\r\n") && !self.half_ping {
             self.buffer.advance(4);
             return Some(Framed::Ping);
@@ -92,12 +98,6 @@ impl Framer {
             let second = self.half_ping;
             self.half_ping = !second;
             return Some(if second { Framed::Ping } else { Framed::Pong });
-        }
-        if self.buffer.first().is_some_and(|b| *b != b'\r') {
-            self.half_ping = false;
-            // A lone LF separates nothing and means nothing.
-            let blank = self.buffer.iter().take_while(|b| **b == b'\n').count();
-            self.buffer.advance(blank);
         }
         None
     }
@@ -205,6 +205,15 @@ mod tests {
         assert_eq!(frames(&mut framer).len(), 1);
         framer.push(b"\r\n\r\n");
         assert_eq!(frames(&mut framer), [Framed::Ping]);
+    }
+
+    #[test]
+    fn line_feeds_before_a_ping_do_not_make_it_a_message() {
+        let mut framer = Framer::default();
+        framer.push(b"\n\n\r\n\r\n");
+        framer.push(message("l: 0", "").as_bytes());
+        let [Framed::Ping, Framed::Message(message)] = &frames(&mut framer)[..] else { panic!() };
+        assert!(message.starts_with(b"OPTIONS"));
     }
 
     #[test]

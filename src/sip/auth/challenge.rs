@@ -58,8 +58,10 @@ impl fmt::Display for Challenge {
         if let Some(opaque) = &self.opaque {
             pairs::quoted(f, "opaque", opaque)?;
         }
-        if let Some(algorithm) = self.algorithm {
-            write!(f, ", algorithm={algorithm}")?;
+        match self.algorithm {
+            Some(algorithm) => write!(f, ", algorithm={algorithm}")?,
+            // Without a name it would be MD5.
+            None => f.write_str(", algorithm=unknown")?,
         }
         if self.stale {
             f.write_str(", stale=true")?;
