@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Step;
-use crate::{StatusCode, timer::Timer};
+use super::{ClientAction as Action, ClientInput as Input, Step};
+use crate::timer::Timer;
 
 /// The states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,30 +19,6 @@ pub(crate) enum Client {
     Completed,
     /// Over.
     Terminated,
-}
-
-/// What happens to it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Input {
-    /// A response.
-    Response(StatusCode),
-    /// A timer fired.
-    Timer(Timer),
-    /// The transport is broken.
-    TransportError,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Nothing.
-    Nothing,
-    /// Send the request again.
-    Resend,
-    /// Pass the final response on.
-    Deliver,
-    /// Tell that there will be no response.
-    Fail,
 }
 
 impl Client {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Step;
+use super::{ClientAction as Action, ClientInput as Input, Step};
 use crate::{StatusCode, timer::Timer};
 
 /// The states.
@@ -21,36 +21,6 @@ pub(crate) enum ClientInvite {
     Accepted,
     /// Over.
     Terminated,
-}
-
-/// What happens to it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Input {
-    /// A response.
-    Response(StatusCode),
-    /// A timer fired.
-    Timer(Timer),
-    /// The transport is broken.
-    TransportError,
-    /// A CANCEL has been sent.
-    Cancelled,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Nothing.
-    Nothing,
-    /// Send the INVITE again.
-    Resend,
-    /// Pass the response on.
-    Deliver,
-    /// Acknowledge the refusal and pass it on.
-    AckAndDeliver,
-    /// Acknowledge the refusal again.
-    Ack,
-    /// Tell that there will be no response.
-    Fail,
 }
 
 impl ClientInvite {

@@ -1,7 +1,7 @@
 //! The server transaction of every request but INVITE and ACK: RFC 3261 section 17.2.2.
 
-use super::Step;
-use crate::{StatusCode, timer::Timer};
+use super::{ServerAction as Action, ServerInput as Input, Step};
+use crate::timer::Timer;
 
 /// The states. There is no Proceeding: we answer such requests finally or not at all (RFC 4320).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,28 +12,6 @@ pub(crate) enum Server {
     Completed,
     /// Over.
     Terminated,
-}
-
-/// What happens to it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Input {
-    /// The request came again.
-    Request,
-    /// We answer.
-    Response(StatusCode),
-    /// A timer fired.
-    Timer(Timer),
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Nothing.
-    Nothing,
-    /// Send the response.
-    Send,
-    /// Send the last response again.
-    Resend,
 }
 
 impl Server {

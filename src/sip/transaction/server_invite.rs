@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Step;
-use crate::{StatusCode, timer::Timer};
+use super::{ServerAction as Action, ServerInput as Input, Step};
+use crate::timer::Timer;
 
 /// The states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,30 +21,6 @@ pub(crate) enum ServerInvite {
     Accepted,
     /// Over.
     Terminated,
-}
-
-/// What happens to it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Input {
-    /// The INVITE came again.
-    Request,
-    /// An ACK of this transaction.
-    Ack,
-    /// We answer.
-    Response(StatusCode),
-    /// A timer fired.
-    Timer(Timer),
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    /// Nothing.
-    Nothing,
-    /// Send the response.
-    Send,
-    /// Send the last response again.
-    Resend,
 }
 
 impl ServerInvite {

@@ -3,11 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Step, Timing,
-    client::{self, Client},
-    client_invite::{self, ClientInvite},
-    server::{self, Server},
-    server_invite::{self, ServerInvite},
+    Step, Timing, client::Client, client_invite::ClientInvite, server::Server, server_invite::ServerInvite,
 };
 use crate::{
     StatusCode,
@@ -67,11 +63,11 @@ const BUSY: StatusCode = StatusCode(486);
 
 #[test]
 fn the_invite_client_follows_its_table() {
-    use ClientInvite::{Accepted, Completed, Proceeding, Terminated};
-    use client_invite::{
-        Action::{Ack, AckAndDeliver, Deliver, Fail, Nothing, Resend},
-        Input::{Cancelled, Response, Timer as Fired, TransportError},
+    use super::{
+        ClientAction::{Ack, AckAndDeliver, Deliver, Fail, Nothing, Resend},
+        ClientInput::{Cancelled, Response, Timer as Fired, TransportError},
     };
+    use ClientInvite::{Accepted, Completed, Proceeding, Terminated};
     let calling = ClientInvite::Calling { interval: T1 };
     check!(
         false,
@@ -104,11 +100,11 @@ fn the_invite_client_follows_its_table() {
 
 #[test]
 fn the_client_follows_its_table() {
-    use Client::{Completed, Proceeding, Terminated};
-    use client::{
-        Action::{Deliver, Fail, Nothing, Resend},
-        Input::{Response, Timer as Fired, TransportError},
+    use super::{
+        ClientAction::{Deliver, Fail, Nothing, Resend},
+        ClientInput::{Response, Timer as Fired, TransportError},
     };
+    use Client::{Completed, Proceeding, Terminated};
     let trying = |interval| Client::Trying { interval };
     check!(
         false,
@@ -129,11 +125,11 @@ fn the_client_follows_its_table() {
 
 #[test]
 fn the_invite_server_follows_its_table() {
-    use ServerInvite::{Accepted, Confirmed, Proceeding, Terminated};
-    use server_invite::{
-        Action::{Nothing, Resend, Send},
-        Input::{Ack, Request, Response, Timer as Fired},
+    use super::{
+        ServerAction::{Nothing, Resend, Send},
+        ServerInput::{Ack, Request, Response, Timer as Fired},
     };
+    use ServerInvite::{Accepted, Confirmed, Proceeding, Terminated};
     let completed = |interval| ServerInvite::Completed { interval };
     check!(
         false,
@@ -163,11 +159,11 @@ fn the_invite_server_follows_its_table() {
 
 #[test]
 fn the_server_follows_its_table() {
-    use Server::{Completed, Terminated, Trying};
-    use server::{
-        Action::{Nothing, Resend, Send},
-        Input::{Request, Response, Timer as Fired},
+    use super::{
+        ServerAction::{Nothing, Resend, Send},
+        ServerInput::{Request, Response, Timer as Fired},
     };
+    use Server::{Completed, Terminated, Trying};
     check!(
         false,
         (Trying, Request, Trying, Nothing, []),

@@ -6,12 +6,8 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::{
-    super::{
-        Step,
-        client::{self, Client},
-        client_invite::{self, ClientInvite},
-    },
-    Key, Layer, Timing, Upcall,
+    super::{ClientAction, ClientInput, ClientMachine, Step, client::Client, client_invite::ClientInvite},
+    Key, Layer, Upcall,
     long::Datagram,
 };
 use crate::{
@@ -19,7 +15,7 @@ use crate::{
     endpoint::{ClientId, LegId},
     flow::Flow,
     header::{CSeq, MAGIC_COOKIE},
-    timer::{Timer, Timers},
+    timer::Timers,
 };
 
 /// The forks whose ACK is kept for retransmitted 2xx; beyond, each 2xx is treated as new.
@@ -72,24 +68,6 @@ pub(crate) enum Purpose {
 }
 
 #[derive(Debug)]
-pub(super) enum Machine {
-    Invite(ClientInvite),
-    Other(Client),
-}
-
-impl Machine {
-    /// For a request that is being sent.
-    pub(super) fn begin(is_invite: bool, now: Instant, timing: Timing, timers: &mut Timers) -> Self {
-        let mut step = Step { now, timing, timers };
-        if is_invite {
-            Self::Invite(ClientInvite::new(&mut step))
-        } else {
-            Self::Other(Client::new(&mut step))
-        }
-    }
-}
-
-#[derive(Debug)]
 enum Cancel {
     No,
     /// As soon as a provisional response came (RFC 3261 section 9.1).
@@ -99,7 +77,7 @@ enum Cancel {
 
 #[derive(Debug)]
 pub(super) struct ClientTransaction {
-    pub(super) machine: Machine,
+    pub(super) machine: ClientMachine,
     pub(super) timers: Timers,
     pub(super) flow: Flow,
     /// What is sent again: the request, and after the refusal of an INVITE its ACK.
@@ -116,8 +94,8 @@ pub(super) struct ClientTransaction {
 
 impl ClientTransaction {
     /// The first refusal makes the ACK that is sent for it and for its retransmissions.
-    fn acknowledge_refusal(&mut self, action: client_invite::Action, response: &Response) {
-        if action == client_invite::Action::AckAndDeliver {
+    fn acknowledge_refusal(&mut self, action: ClientAction, response: &Response) {
+        if action == ClientAction::AckAndDeliver {
             self.bytes =
                 self.request.as_ref().map_or_else(Bytes::new, |request| refusal_ack(request, response));
         }
@@ -131,15 +109,12 @@ impl ClientTransaction {
     pub(super) fn is_unheard(&self) -> bool {
         matches!(
             self.machine,
-            Machine::Invite(ClientInvite::Calling { .. }) | Machine::Other(Client::Trying { .. })
+            ClientMachine::Invite(ClientInvite::Calling { .. }) | ClientMachine::Other(Client::Trying { .. })
         )
     }
 
     fn is_terminated(&self) -> bool {
-        match &self.machine {
-            Machine::Invite(machine) => machine.is_terminated(),
-            Machine::Other(machine) => machine.is_terminated(),
-        }
+        self.machine.is_terminated()
     }
 }
 
@@ -189,7 +164,7 @@ impl Layer {
         self.transmit(&flow, bytes.clone());
         let mut timers = Timers::default();
         let is_invite = request.method == Method::Invite;
-        let machine = Machine::begin(is_invite, now, self.timing(&flow), &mut timers);
+        let machine = ClientMachine::begin(is_invite, now, self.timing(&flow), &mut timers);
         self.note(Key::Client(key), &mut timers);
         let transaction = ClientTransaction {
             machine,
@@ -216,21 +191,16 @@ impl Layer {
         let timing = self.timing(&self.clients.get(&key)?.flow);
         let transaction = self.clients.get_mut(&key)?;
         let mut step = Step { now, timing, timers: &mut transaction.timers };
-        let deliver = match &mut transaction.machine {
-            Machine::Invite(machine) if method == Method::Invite => {
-                let action = machine.step(&mut step, client_invite::Input::Response(response.status));
-                transaction.acknowledge_refusal(action, &response);
-                if matches!(action, client_invite::Action::Ack | client_invite::Action::AckAndDeliver) {
-                    let (flow, bytes) = (transaction.flow.clone(), transaction.bytes.clone());
-                    self.transmit(&flow, bytes);
-                }
-                matches!(action, client_invite::Action::Deliver | client_invite::Action::AckAndDeliver)
-            }
-            Machine::Other(machine) if method != Method::Invite => {
-                machine.step(&mut step, client::Input::Response(response.status)) == client::Action::Deliver
-            }
-            _ => return None,
-        };
+        if matches!(transaction.machine, ClientMachine::Invite(_)) != (method == Method::Invite) {
+            return None;
+        }
+        let action = transaction.machine.step(&mut step, ClientInput::Response(response.status));
+        transaction.acknowledge_refusal(action, &response);
+        if matches!(action, ClientAction::Ack | ClientAction::AckAndDeliver) {
+            let (flow, bytes) = (transaction.flow.clone(), transaction.bytes.clone());
+            self.transmit(&flow, bytes);
+        }
+        let deliver = matches!(action, ClientAction::Deliver | ClientAction::AckAndDeliver);
         let upcall = if deliver { self.deliver(now, key, response) } else { None };
         self.settle_client(key);
         upcall
@@ -244,7 +214,7 @@ impl Layer {
         if response.status.code() == 100 && !matches!(transaction.owner, Owner::Leg(_, Purpose::Invite)) {
             return None;
         }
-        let is_invite = matches!(transaction.machine, Machine::Invite(_));
+        let is_invite = matches!(transaction.machine, ClientMachine::Invite(_));
         if is_invite && response.status.is_success() {
             transaction.request = None;
             transaction.bytes = Bytes::new();
@@ -290,9 +260,7 @@ impl Layer {
         let timing = self.timing(&transaction.flow);
         let Some(transaction) = self.clients.get_mut(&key) else { return };
         let mut step = Step { now, timing, timers: &mut transaction.timers };
-        if let Machine::Invite(machine) = &mut transaction.machine {
-            machine.step(&mut step, client_invite::Input::Cancelled);
-        }
+        transaction.machine.step(&mut step, ClientInput::Cancelled);
         self.settle_client(key);
     }
 
@@ -301,8 +269,10 @@ impl Layer {
         let Some(transaction) = self.clients.get_mut(&key) else { return };
         transaction.owner = Owner::Nobody;
         match transaction.machine {
-            Machine::Invite(ClientInvite::Calling { .. }) => transaction.cancel = Cancel::Wanted(reason),
-            Machine::Invite(ClientInvite::Proceeding) => {
+            ClientMachine::Invite(ClientInvite::Calling { .. }) => {
+                transaction.cancel = Cancel::Wanted(reason);
+            }
+            ClientMachine::Invite(ClientInvite::Proceeding) => {
                 transaction.cancel = Cancel::Wanted(reason);
                 self.cancel_if_wanted(now, key);
             }
@@ -333,13 +303,14 @@ impl Layer {
         while let Some(transaction) = self.clients.get_mut(&key)
             && let Some(timer) = transaction.timers.pop(now)
         {
-            match transaction.fire(now, timing, timer) {
-                Fired::Resend => {
+            let mut step = Step { now, timing, timers: &mut transaction.timers };
+            match transaction.machine.step(&mut step, ClientInput::Timer(timer)) {
+                ClientAction::Resend => {
                     let (flow, bytes) = (transaction.flow.clone(), transaction.bytes.clone());
                     self.transmit(&flow, bytes);
                 }
-                Fired::Fail => upcall = Some(Upcall::Failed { owner: transaction.owner }),
-                Fired::Nothing => {}
+                ClientAction::Fail => upcall = Some(Upcall::Failed { owner: transaction.owner }),
+                _ => {}
             }
             if self.clients.get(&key).is_some_and(ClientTransaction::is_terminated) {
                 break;
@@ -363,16 +334,7 @@ impl Layer {
             }
             let Some(transaction) = self.clients.get_mut(&key) else { continue };
             let mut step = Step { now, timing, timers: &mut transaction.timers };
-            let failed = match &mut transaction.machine {
-                Machine::Invite(machine) => {
-                    machine.step(&mut step, client_invite::Input::TransportError)
-                        == client_invite::Action::Fail
-                }
-                Machine::Other(machine) => {
-                    machine.step(&mut step, client::Input::TransportError) == client::Action::Fail
-                }
-            };
-            if failed {
+            if transaction.machine.step(&mut step, ClientInput::TransportError) == ClientAction::Fail {
                 upcalls.push(Upcall::Failed { owner: transaction.owner });
             }
             self.settle_client(key);
@@ -389,30 +351,6 @@ impl Layer {
             }
         } else {
             self.deadlines.note(Key::Client(key), &mut transaction.timers);
-        }
-    }
-}
-
-enum Fired {
-    Nothing,
-    Resend,
-    Fail,
-}
-
-impl ClientTransaction {
-    fn fire(&mut self, now: Instant, timing: super::Timing, timer: Timer) -> Fired {
-        let mut step = Step { now, timing, timers: &mut self.timers };
-        match &mut self.machine {
-            Machine::Invite(machine) => match machine.step(&mut step, client_invite::Input::Timer(timer)) {
-                client_invite::Action::Resend => Fired::Resend,
-                client_invite::Action::Fail => Fired::Fail,
-                _ => Fired::Nothing,
-            },
-            Machine::Other(machine) => match machine.step(&mut step, client::Input::Timer(timer)) {
-                client::Action::Resend => Fired::Resend,
-                client::Action::Fail => Fired::Fail,
-                _ => Fired::Nothing,
-            },
         }
     }
 }

@@ -4,10 +4,7 @@ use std::{net::SocketAddr, time::Instant};
 
 use bytes::Bytes;
 
-use super::{
-    Key, Layer,
-    clients::{ClientKey, Machine},
-};
+use super::{super::ClientMachine, Key, Layer, clients::ClientKey};
 use crate::{
     HeaderName, Request, Text,
     flow::{Flow, Transport},
@@ -72,10 +69,10 @@ impl Layer {
             request.headers.prepend(HeaderName::Via, via);
         }
         transaction.timers.clear_all();
-        let is_invite = matches!(transaction.machine, Machine::Invite(_));
+        let is_invite = matches!(transaction.machine, ClientMachine::Invite(_));
         let timing = self.timing(&flow);
         if let Some(transaction) = self.clients.get_mut(&key) {
-            transaction.machine = Machine::begin(is_invite, now, timing, &mut transaction.timers);
+            transaction.machine = ClientMachine::begin(is_invite, now, timing, &mut transaction.timers);
             self.deadlines.note(Key::Client(key), &mut transaction.timers);
         }
         self.waiting.remove(&(stream, key));

@@ -6,11 +6,7 @@ use bytes::Bytes;
 use smallvec::SmallVec;
 
 use super::{
-    super::{
-        Step,
-        server::{self, Server},
-        server_invite::{self, ServerInvite},
-    },
+    super::{ServerAction, ServerInput, ServerMachine, Step, server::Server, server_invite::ServerInvite},
     Key, Layer, Upcall,
 };
 use crate::{
@@ -53,14 +49,8 @@ pub(crate) enum ServerOwner {
 }
 
 #[derive(Debug)]
-enum Machine {
-    Invite(ServerInvite),
-    Other(Server),
-}
-
-#[derive(Debug)]
 pub(super) struct ServerTransaction {
-    machine: Machine,
+    machine: ServerMachine,
     timers: Timers,
     /// Where responses go.
     flow: Flow,
@@ -79,10 +69,7 @@ impl ServerTransaction {
     }
 
     fn is_terminated(&self) -> bool {
-        match &self.machine {
-            Machine::Invite(machine) => machine.is_terminated(),
-            Machine::Other(machine) => machine.is_terminated(),
-        }
+        self.machine.is_terminated()
     }
 }
 
@@ -153,10 +140,10 @@ impl Layer {
         let id = self.next_server;
         let mut timers = Timers::default();
         let machine = if request.method == Method::Invite {
-            Machine::Invite(ServerInvite::Proceeding)
+            ServerMachine::Invite(ServerInvite::Proceeding)
         } else {
             timers.set(Timer::Unanswered, now + self.unanswered_after(owner));
-            Machine::Other(Server::Trying)
+            ServerMachine::Other(Server::Trying)
         };
         self.note(Key::Server(id), &mut timers);
         let transaction = ServerTransaction {
@@ -200,7 +187,7 @@ impl Layer {
 
     /// The request came again.
     pub(crate) fn request_again(&mut self, now: Instant, id: u64) {
-        let resend = self.step_server(now, id, Input::Request);
+        let resend = self.step_server(now, id, ServerInput::Request);
         if resend && let Some(transaction) = self.servers.get(&id) {
             let (flow, bytes) = (transaction.flow.clone(), transaction.response.clone());
             if !bytes.is_empty() {
@@ -213,10 +200,10 @@ impl Layer {
     pub(crate) fn acknowledged(&mut self, now: Instant, id: u64) -> bool {
         let accepted = matches!(
             self.servers.get(&id).map(|transaction| &transaction.machine),
-            Some(Machine::Invite(ServerInvite::Accepted))
+            Some(ServerMachine::Invite(ServerInvite::Accepted))
         );
         if !accepted {
-            self.step_server(now, id, Input::Ack);
+            self.step_server(now, id, ServerInput::Ack);
         }
         !accepted
     }
@@ -241,7 +228,7 @@ impl Layer {
 
     /// Sends a response, and returns its bytes.
     pub(crate) fn respond(&mut self, now: Instant, id: u64, response: &Response) -> Option<Bytes> {
-        if !self.step_server(now, id, Input::Response(response.status)) {
+        if !self.step_server(now, id, ServerInput::Response(response.status)) {
             return None;
         }
         let bytes = response.to_bytes();
@@ -251,7 +238,7 @@ impl Layer {
             if response.status.is_final() {
                 transaction.head = None;
             }
-            if matches!(transaction.machine, Machine::Invite(ServerInvite::Accepted)) {
+            if matches!(transaction.machine, ServerMachine::Invite(ServerInvite::Accepted)) {
                 // The leg repeats it.
                 transaction.response = Bytes::new();
             }
@@ -284,7 +271,7 @@ impl Layer {
                 && let ServerOwner::Bye(leg) = transaction.owner
             {
                 upcall = Some(Upcall::Unanswered { id, leg });
-            } else if self.step_server(now, id, Input::Timer(timer))
+            } else if self.step_server(now, id, ServerInput::Timer(timer))
                 && let Some(transaction) = self.servers.get(&id)
             {
                 let (flow, bytes) = (transaction.flow.clone(), transaction.response.clone());
@@ -296,32 +283,13 @@ impl Layer {
     }
 
     /// One step of either machine: whether something is to be sent.
-    fn step_server(&mut self, now: Instant, id: u64, input: Input) -> bool {
+    fn step_server(&mut self, now: Instant, id: u64, input: ServerInput) -> bool {
         let Some(flow) = self.server_flow(id) else { return false };
         let timing = self.timing(flow);
         let Some(transaction) = self.servers.get_mut(&id) else { return false };
         let mut step = Step { now, timing, timers: &mut transaction.timers };
-        let send = match (&mut transaction.machine, input) {
-            (Machine::Invite(machine), input) => {
-                let input = match input {
-                    Input::Request => server_invite::Input::Request,
-                    Input::Ack => server_invite::Input::Ack,
-                    Input::Response(status) => server_invite::Input::Response(status),
-                    Input::Timer(timer) => server_invite::Input::Timer(timer),
-                };
-                machine.step(&mut step, input) != server_invite::Action::Nothing
-            }
-            (Machine::Other(_), Input::Ack) => false,
-            (Machine::Other(machine), input) => {
-                let input = match input {
-                    Input::Response(status) => server::Input::Response(status),
-                    Input::Timer(timer) => server::Input::Timer(timer),
-                    Input::Request | Input::Ack => server::Input::Request,
-                };
-                machine.step(&mut step, input) != server::Action::Nothing
-            }
-        };
-        if !matches!(input, Input::Response(_)) {
+        let send = transaction.machine.step(&mut step, input) != ServerAction::Nothing;
+        if !matches!(input, ServerInput::Response(_)) {
             self.settle_server(id);
         }
         send
@@ -345,12 +313,4 @@ impl Layer {
             self.merges.remove(&merge);
         }
     }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Input {
-    Request,
-    Ack,
-    Response(StatusCode),
-    Timer(Timer),
 }
