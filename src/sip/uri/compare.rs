@@ -38,13 +38,23 @@ fn same(a: Option<&str>, b: Option<&str>, any_case: bool) -> bool {
 /// Parameters that stand in only one URI are passed over, except these.
 const NEVER_PASSED_OVER: [&str; 5] = ["user", "ttl", "method", "maddr", "transport"];
 
+/// More parameters than any peer needs: each is looked for among all others, so beyond it the text decides.
+const MAX_PARAMS: usize = 32;
+
 fn same_params(a: &Params, b: &Params) -> bool {
+    // A parameter may stand once only; one that stands twice has to be met with either value.
     let one_way = |a: &Params, b: &Params| {
-        a.iter().all(|(name, value)| match b.iter().find(|(other, _)| same(Some(name), Some(other), true)) {
-            Some((_, other)) => same(value, other, true),
-            None => !NEVER_PASSED_OVER.iter().any(|n| n.eq_ignore_ascii_case(name)),
+        a.iter().all(|(name, value)| {
+            let mut others = b.iter().filter(|(other, _)| same(Some(name), Some(other), true)).peekable();
+            match others.peek() {
+                Some(_) => others.any(|(_, other)| same(value, other, true)),
+                None => !NEVER_PASSED_OVER.iter().any(|n| n.eq_ignore_ascii_case(name)),
+            }
         })
     };
+    if a.iter().count().max(b.iter().count()) > MAX_PARAMS {
+        return a == b;
+    }
     one_way(a, b) && one_way(b, a)
 }
 
