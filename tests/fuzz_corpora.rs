@@ -4,6 +4,7 @@
 use std::path::Path;
 
 #[path = "fuzz/src/lib.rs"]
+#[allow(unreachable_pub, reason = "the libFuzzer programs call these from another crate")]
 mod fuzz;
 
 /// Runs the target with every file of its folders, and says which file it is that breaks it.
