@@ -10,7 +10,7 @@ use std::{
 };
 
 use hickory_resolver::{
-    TokioResolver,
+    ResolverBuilder, TokioResolver,
     config::{ConnectionConfig, NameServerConfig, ResolverConfig},
     net::{NetError, runtime::TokioRuntimeProvider},
 };
@@ -64,6 +64,17 @@ pub(crate) struct Place {
     pub(crate) name: Option<Arc<str>>,
 }
 
+/// A resolver of these DNS servers.
+fn asking(servers: &[SocketAddr]) -> ResolverBuilder<TokioRuntimeProvider> {
+    let servers = servers.iter().map(|server| {
+        let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
+        (udp.port, tcp.port) = (server.port(), server.port());
+        NameServerConfig::new(server.ip(), true, vec![udp, tcp])
+    });
+    let servers = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
+    TokioResolver::builder_with_config(servers, TokioRuntimeProvider::default())
+}
+
 /// Finds servers, and remembers which of them failed.
 #[derive(Debug)]
 pub(crate) struct Locator {
@@ -75,18 +86,16 @@ pub(crate) struct Locator {
 
 impl Locator {
     /// # Errors
-    /// The system's configuration of DNS cannot be read.
+    /// The resolver cannot be made of this.
     pub(crate) fn new(config: &config::Dns) -> Result<Self, NetError> {
-        let mut builder = if config.servers.is_empty() {
-            TokioResolver::builder_tokio()?
-        } else {
-            let servers = config.servers.iter().map(|server| {
-                let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
-                (udp.port, tcp.port) = (server.port(), server.port());
-                NameServerConfig::new(server.ip(), true, vec![udp, tcp])
-            });
-            let servers = ResolverConfig::from_parts(None, Vec::new(), servers.collect());
-            TokioResolver::builder_with_config(servers, TokioRuntimeProvider::default())
+        let mut builder = match TokioResolver::builder_tokio() {
+            _ if !config.servers.is_empty() => asking(&config.servers),
+            Ok(builder) => builder,
+            // As resolv.conf(5) says. Only names are lost by it, and most servers call none.
+            Err(error) => {
+                tracing::warn!(%error, "the system's DNS servers are not known; asking one on this machine");
+                asking(&[SocketAddr::from(([127, 0, 0, 1], 53))])
+            }
         };
         let options = builder.options_mut();
         options.timeout = config.timeout;

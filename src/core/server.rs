@@ -71,7 +71,7 @@ pub enum StartError {
     /// The files of `[tls]`.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The system's configuration of DNS.
+    /// `[dns]`.
     #[error("dns: {0}")]
     Dns(String),
     /// A plugin.

@@ -185,9 +185,12 @@ impl Config {
             ("authorities", &mut tls.authorities),
         ] {
             let Some(given) = section.take::<PathBuf>(key) else { continue };
-            // A file that is missing is told at the start, by the place where it should be.
             let found = given.value.to_str().and_then(|text| path::find(file, text));
-            *setting = Some(found.unwrap_or_else(|| path::beside(file).join(given.value)));
+            if found.is_none() {
+                section.fault_at(given.place, key, format!("there is no file {}", given.value.display()));
+            }
+            // One that is not there is not missing from the table as well.
+            *setting = Some(found.unwrap_or(given.value));
         }
         let secure = self.sip.listen.iter().find(|listen| listen.transport.is_secure());
         for (key, setting) in [("certificate", &tls.certificate), ("key", &tls.key)] {

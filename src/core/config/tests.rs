@@ -161,10 +161,14 @@ fn a_file_that_is_no_toml_is_told_where() {
 #[test]
 fn a_secure_listener_needs_a_certificate_and_its_key() {
     for scheme in ["tls", "wss"] {
-        let text = format!("[sip]\nlisten = [\"{scheme}:0.0.0.0:5061\"]\n[tls]\ncertificate = \"/c.pem\"");
+        // Any file that is there: what is in it is looked at by whoever starts.
+        let there = std::env::current_exe().expect("a file").display().to_string();
+        let text = format!("[sip]\nlisten = [\"{scheme}:0.0.0.0:5061\"]\n[tls]\ncertificate = \"{there}\"");
         let reason = format!("is missing, and \"{scheme}:0.0.0.0:5061\" of sip.listen needs it");
         assert_eq!(faults(&text), [format!("sems.toml:3: tls.key: {reason}")]);
-        parse(&format!("{text}\nkey = \"/k.pem\""), &[]).expect("no fault");
+        parse(&format!("{text}\nkey = \"{there}\""), &[]).expect("no fault");
+        let missing = "sems.toml:5: tls.key: there is no file /nowhere/k.pem";
+        assert_eq!(faults(&format!("{text}\nkey = \"/nowhere/k.pem\"")), [missing]);
     }
     parse("[sip]\nlisten = [\"ws:0.0.0.0:80\"]", &[]).expect("no fault");
 }

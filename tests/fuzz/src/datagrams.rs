@@ -107,7 +107,8 @@ impl Play {
 
     /// A response of the peer's to the endpoint's last request.
     fn response(&self, kind: u8, damage: &[u8]) -> Vec<u8> {
-        let status = [100, 180, 183, 200, 202, 302, 401, 408, 422, 481, 486, 491, 500, 503, 600, 699][usize::from(kind & 15)];
+        let status = [100, 180, 183, 200, 202, 302, 401, 408, 422, 481, 486, 491, 500, 503, 600, 699]
+            [usize::from(kind & 15)];
         let method = REQUESTS[usize::from(kind >> 4) % REQUESTS.len()];
         let text = format!(
             "SIP/2.0 {status} X\r\nVia: SIP/2.0/UDP 192.0.2.1:5060;branch={}\r\nFrom: <sip:x@192.0.2.1>;tag=l\r\n\
