@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::grammar;
+use crate::grammar::{self, Scan};
 use crate::header::{self, Header, HeaderName};
 use crate::message::{Headers, Message, Method, Request, Response, Span, StatusCode};
 use crate::text::{Part, Text};
@@ -139,9 +139,11 @@ fn start_line(line: &Text) -> Start {
     if line.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/")) {
         return status_line(line).unwrap_or_else(Start::Unreadable);
     }
-    let Some((method, rest)) = line.split_once(' ') else {
+    let mut scan = Scan::new(line);
+    let Some(method) = scan.until(b' ') else {
         return Start::Unreadable("start line is neither request nor status line");
     };
+    let rest = scan.rest();
     // What has no version at its end may be anything: it is not SIP, and it is not answered.
     let Some(version_at) = rest.bytes().rposition(|b| b != b' ').and_then(|end| {
         let version_at = memchr::memrchr(b' ', rest.get(..=end)?.as_bytes())? + 1;
@@ -156,14 +158,14 @@ fn start_line(line: &Text) -> Start {
 
 /// `uri` ends with the space in front of `version` (RFC 3261 §7.1).
 fn request_uri(line: Part<'_>, uri: &str, version: &str) -> Result<Uri, Fault> {
-    if !version.trim_end().eq_ignore_ascii_case("SIP/2.0") {
+    if !version.trim_ascii_end().eq_ignore_ascii_case("SIP/2.0") {
         return Err((StatusCode::VERSION_NOT_SUPPORTED, "version other than SIP/2.0"));
     }
     if version.ends_with(' ') {
         return Err(bad("space behind the version"));
     }
     let uri = uri.strip_suffix(' ').unwrap_or(uri);
-    if uri.is_empty() || uri.contains([' ', '\t']) {
+    if uri.is_empty() || uri.bytes().any(|b| matches!(b, b' ' | b'\t')) {
         return Err(bad("request line with spaces that separate nothing"));
     }
     let uri = Uri::read(line.part(uri)).map_err(bad)?;
@@ -207,7 +209,7 @@ fn fields(lines: &mut Lines<'_>) -> (Headers, Option<Fault>) {
             Ok(_) if headers.len() >= MAX_FIELDS => {
                 fault.get_or_insert((StatusCode::MESSAGE_TOO_LARGE, "too many header fields"));
             }
-            Ok((number, colon)) => {
+            Ok((number, len, colon)) => {
                 let value = match &folded {
                     Some(whole) => headers.append(whole.get(colon + 1..).unwrap_or_default().trim_ascii()),
                     None => value(lines.datagram, line, colon),
@@ -215,7 +217,7 @@ fn fields(lines: &mut Lines<'_>) -> (Headers, Option<Fault>) {
                 match number {
                     Some(number) => headers.push_received(number, value),
                     None => {
-                        let name = text.get(..colon).unwrap_or_default().trim_ascii_end();
+                        let name = text.get(..len).unwrap_or_default();
                         let name = Text::from_lossy(lines.datagram.slice_ref(name));
                         headers.push_entry(HeaderName::Other(name), value);
                     }
@@ -230,16 +232,19 @@ fn fields(lines: &mut Lines<'_>) -> (Headers, Option<Fault>) {
     (headers, fault.or(Some(bad("no empty line behind the headers"))))
 }
 
-/// The number of the name that a line begins with, if it has one, and where the colon behind it is.
-fn name(line: &[u8]) -> Result<(Option<u8>, usize), &'static str> {
-    let colon = line.iter().position(|b| *b == b':').ok_or("header field without colon")?;
-    let name = line.get(..colon).unwrap_or_default().trim_ascii_end();
-    match HeaderName::find(name) {
-        None if name.is_empty() || !name.iter().all(|b| grammar::is_token_char(*b)) => {
-            Err("header field whose name is not a token")
-        }
-        number => Ok((number, colon)),
+/// The number of the name that a line begins with, if it has one, the length of the name, and where the colon behind it
+/// is.
+fn name(line: &[u8]) -> Result<(Option<u8>, usize, usize), &'static str> {
+    let len = grammar::run(line, grammar::TOKEN);
+    let (name, rest) = line.split_at_checked(len).unwrap_or_default();
+    let space = rest.len() - rest.trim_ascii_start().len();
+    if name.is_empty() || rest.get(space) != Some(&b':') {
+        return Err(match memchr::memchr(b':', line) {
+            Some(_) => "header field whose name is not a token",
+            None => "header field without colon",
+        });
     }
+    Ok((HeaderName::find(name), len, len + space))
 }
 
 /// Where the value behind the colon lies, without the space around it.

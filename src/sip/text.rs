@@ -78,12 +78,14 @@ pub(crate) fn hex(number: u64) -> String {
 pub struct Part<'a> {
     source: &'a Text,
     text: &'a str,
+    /// What is cut out is kept; else it is empty, and only whether it can be read is of interest.
+    kept: bool,
 }
 
 impl<'a> Part<'a> {
     /// All of it.
     pub fn whole(source: &'a Text) -> Self {
-        Self { source, text: source }
+        Self { source, text: source, kept: true }
     }
 
     /// A piece of this piece.
@@ -92,14 +94,20 @@ impl<'a> Part<'a> {
         Self { text, ..self }
     }
 
+    /// The same, of which nothing is kept.
+    #[must_use]
+    pub(crate) fn unkept(self) -> Self {
+        Self { kept: false, ..self }
+    }
+
     /// A piece that is kept, sharing the buffer.
     pub fn slice(self, part: &str) -> Text {
-        self.source.slice(part)
+        if self.kept { self.source.slice(part) } else { Text::from_static("") }
     }
 
     /// All of it, kept.
     pub fn to_text(self) -> Text {
-        self.source.slice(self.text)
+        self.slice(self.text)
     }
 }
 

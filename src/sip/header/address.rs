@@ -102,8 +102,12 @@ macro_rules! address_header {
             const NAME: HeaderName = HeaderName::$name;
             const ARITY: Arity = Arity::$arity;
 
+            #[inline]
             fn read(value: Part<'_>) -> Result<Self, HeaderError> {
-                NameAddr::read(value).map(Self).map_err(|what| HeaderError::malformed(Self::NAME, what))
+                match NameAddr::read(value) {
+                    Ok(address) => Ok(Self(address)),
+                    Err(what) => Err(HeaderError::malformed(Self::NAME, what)),
+                }
             }
 
             $(fn kept(kept: &Kept) -> Option<Self> {
@@ -261,7 +265,10 @@ impl Header for Contact {
         if value.trim() == "*" {
             return Ok(Self::All);
         }
-        NameAddr::read(value).map(Self::Address).map_err(|what| HeaderError::malformed(Self::NAME, what))
+        match NameAddr::read(value) {
+            Ok(address) => Ok(Self::Address(address)),
+            Err(what) => Err(HeaderError::malformed(Self::NAME, what)),
+        }
     }
 
     fn kept(kept: &Kept) -> Option<Self> {

@@ -28,7 +28,7 @@ type Read = (Box<Kept>, Option<ContentLength>);
 /// Goes over the fields once. Every list of addresses has to be readable; how long it is is the peer's choice, so of
 /// each only the first element is kept.
 fn read(headers: &Headers, is_request: bool) -> Result<Read, Fault> {
-    let mut kept = Box::<Kept>::default();
+    let mut kept = Box::new(Kept::default());
     let mut length = None;
     let mut seen = 0u128;
     for (number, span) in headers.spans() {
@@ -45,7 +45,7 @@ fn read(headers: &Headers, is_request: bool) -> Result<Read, Fault> {
             HeaderName::CallId => field.single(&mut kept.call_id, "Call-ID malformed, or two differ")?,
             HeaderName::CSeq => field.single(&mut kept.cseq, "CSeq malformed, or two differ")?,
             HeaderName::Contact => field.list(&mut kept.contact, "Contact malformed")?,
-            HeaderName::RecordRoute => field.list::<RecordRoute>(&mut None, "Record-Route malformed")?,
+            HeaderName::RecordRoute => field.each::<RecordRoute>("Record-Route malformed")?,
             HeaderName::ContentLength => {
                 field.single(&mut length, "Content-Length is not a number, or two differ")?;
             }
@@ -88,27 +88,44 @@ impl Value<'_> {
     #[inline]
     fn list<T: Header>(&self, slot: &mut Option<T>, what: &'static str) -> Result<(), Fault> {
         for element in self.headers.elements_at(self.span) {
-            match self.headers.read_at(element) {
-                Ok(header) if slot.is_none() => *slot = Some(header),
-                Ok(_) => {}
-                Err(_) => return Err(bad(what)),
+            if slot.is_some() {
+                self.check::<T>(element, what)?;
+            } else {
+                match self.headers.read_at(element) {
+                    Ok(header) => *slot = Some(header),
+                    Err(_) => return Err(bad(what)),
+                }
             }
         }
         Ok(())
     }
 
+    /// A field of a list of which nothing is kept.
+    fn each<T: Header>(&self, what: &'static str) -> Result<(), Fault> {
+        self.headers.elements_at(self.span).try_for_each(|element| self.check::<T>(element, what))
+    }
+
+    fn check<T: Header>(&self, value: Span, what: &'static str) -> Result<(), Fault> {
+        if self.headers.can_read_at::<T>(value) { Ok(()) } else { Err(bad(what)) }
+    }
+
+    /// A field that may stand once, and of which nothing is kept.
+    fn once<T: Header>(&self, what: &'static str) -> Result<(), Fault> {
+        match self.headers.can_read_at::<T>(self.span) {
+            true if self.first => Ok(()),
+            _ if self.again => Ok(()),
+            _ => Err(bad(what)),
+        }
+    }
+
     /// Max-Forwards is mandatory since RFC 3261; what came before it is still understood without (§16.3).
     fn of_request(&self, name: &HeaderName) -> Result<(), Fault> {
         match name {
-            HeaderName::MaxForwards => {
-                self.single::<MaxForwards>(&mut None, "Max-Forwards malformed, or two differ")
-            }
-            HeaderName::ContentType => {
-                self.single::<ContentType>(&mut None, "Content-Type malformed, or two differ")
-            }
-            HeaderName::Expires => self.single::<Expires>(&mut None, "Expires malformed, or two differ"),
-            HeaderName::Date => self.single::<Date>(&mut None, "Date malformed, or two differ"),
-            HeaderName::Route => self.list::<Route>(&mut None, "Route malformed"),
+            HeaderName::MaxForwards => self.once::<MaxForwards>("Max-Forwards malformed, or two differ"),
+            HeaderName::ContentType => self.once::<ContentType>("Content-Type malformed, or two differ"),
+            HeaderName::Expires => self.once::<Expires>("Expires malformed, or two differ"),
+            HeaderName::Date => self.once::<Date>("Date malformed, or two differ"),
+            HeaderName::Route => self.each::<Route>("Route malformed"),
             _ => Ok(()),
         }
     }

@@ -77,7 +77,7 @@ impl Uri {
     pub(crate) fn read(text: Part<'_>) -> Result<Self, &'static str> {
         let mut scan = Scan::new(&text);
         if scan.eat_text("sip:") {
-            return SipUri::read(text, scan, false).map(Self::Sip);
+            return Ok(Self::Sip(SipUri::read(text, scan, false)?));
         }
         let scheme = scan.take(grammar::SCHEME);
         if !scheme.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) || !scan.eat(b':') {
@@ -235,6 +235,7 @@ impl Uri {
 }
 
 impl SipUri {
+    #[inline]
     fn read(text: Part<'_>, mut scan: Scan<'_>, secure: bool) -> Result<Self, &'static str> {
         let (user, password) = read_userinfo(text, &mut scan)?;
         let host = scan.host(text)?;

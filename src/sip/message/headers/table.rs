@@ -130,11 +130,21 @@ impl Headers {
     }
 
     /// Reads one value, or one element of a list.
+    #[inline]
     pub(crate) fn read_at<T: Header>(&self, span: Span) -> Result<T, HeaderError> {
         let shared = (span.place == Place::Received).then(|| self.text.get(span.range())).flatten();
         match shared {
             Some(value) => T::read(Part::whole(&self.text).part(value)),
             None => T::parse(&self.text_at(span)),
+        }
+    }
+
+    /// Whether one value, or one element of a list, can be read.
+    pub(crate) fn can_read_at<T: Header>(&self, span: Span) -> bool {
+        let shared = (span.place == Place::Received).then(|| self.text.get(span.range())).flatten();
+        match shared {
+            Some(value) => T::read(Part::whole(&self.text).part(value).unkept()).is_ok(),
+            None => T::parse(&self.text_at(span)).is_ok(),
         }
     }
 
