@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes every target, or those that are named: tests/fuzz/run.sh [message|framing|uri|sdp|datagrams]...
 #   FUZZ_SECONDS  the time of each (600)
-#   FUZZ_KEEP=1   adds to corpus/ what reaches new code
+# What reached new code lies in target/fuzz/found and is the beginning of the next run on this machine; corpus/ is a small
+# choice of it for every machine.
 # What breaks a target is left in regressions/TARGET, where `cargo test --test fuzz_corpora` finds it for ever after.
 # libFuzzer comes with its crate, and its instrumentation is asked of the stable compiler: no nightly is needed.
 set -euo pipefail
@@ -31,9 +32,6 @@ for target in "${targets[@]}"; do
 		grep -E "panicked|ERROR|artifact" -A2 "$room/$target.log" || tail -5 "$room/$target.log"
 	fi
 	grep -oE "#[0-9]+.*DONE.*|stat::.*" "$room/$target.log" | tail -1 || true
-	if [ "${FUZZ_KEEP:-}" = 1 ]; then
-		"$program" -merge=1 -max_len=1024 "corpus/$target" "$found" >>"$room/$target.log" 2>&1 || true
-	fi
 done
 if [ ${#failed[@]} -gt 0 ]; then
 	echo "failed: ${failed[*]}; what did it is in tests/fuzz/regressions"
