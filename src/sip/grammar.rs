@@ -8,11 +8,6 @@ pub(crate) use class::{
 };
 pub(crate) use scan::Scan;
 
-/// token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~").
-pub(crate) fn is_token_char(b: u8) -> bool {
-    is(b, TOKEN)
-}
-
 /// What stands unquoted in a parameter's value: a token, or a host with brackets and colons.
 pub(crate) fn is_param_char(b: u8) -> bool {
     is(b, TOKEN) || matches!(b, b'[' | b']' | b':' | b'/' | b'$' | b'&')

@@ -1,6 +1,6 @@
 //! Classes of characters, looked up in a table.
 
-/// A token.
+/// token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~").
 pub(crate) const TOKEN: u16 = 1;
 /// The scheme of a URI.
 pub(crate) const SCHEME: u16 = 1 << 1;
