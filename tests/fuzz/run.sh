@@ -15,7 +15,7 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 flags=(-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
 	-Cllvm-args=-sanitizer-coverage-trace-compares)
-RUSTFLAGS="${flags[*]}" cargo build --release --locked --target "$host" --target-dir "$room"
+RUSTFLAGS="${flags[*]}" cargo build --release --target "$host" --target-dir "$room"
 
 failed=()
 for target in "${targets[@]}"; do

@@ -73,13 +73,10 @@ impl Headers {
         let number = name.number();
         let mut other = 0;
         if number == HeaderName::OTHER {
-            // Beyond so many different names, which no message has, they are taken for the last one.
-            let known = self.others.iter().position(|known| known.as_str() == name.as_str());
-            let at = known.unwrap_or_else(|| {
-                self.others.push(name);
-                self.others.len() - 1
-            });
-            other = u16::try_from(at).unwrap_or(u16::MAX);
+            // Each its own, as a search among them would take long where a peer sends many. Beyond so many, which no
+            // message has, they are taken for the last one.
+            other = u16::try_from(self.others.len()).unwrap_or(u16::MAX);
+            self.others.push(name);
         }
         Entry { number, other, value }
     }
