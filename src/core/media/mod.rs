@@ -23,6 +23,7 @@ mod io;
 mod leg;
 mod library;
 mod links;
+mod listeners;
 mod phase;
 mod playing;
 mod ports;

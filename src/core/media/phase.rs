@@ -11,9 +11,9 @@ const SURE: u8 = 4;
 /// What arrives within so many slots of each other arrives at about the same time.
 const ABOUT: usize = 4;
 /// A leg is best served so many slots after its packets were seen to have come ...
-pub(crate) const BEHIND: std::ops::RangeInclusive<usize> = 1..=3;
+pub(crate) const BEHIND: std::ops::RangeInclusive<usize> = 1..=2;
 /// ... and stays where it is when it is served at most so many after.
-const FAR: usize = 4;
+const FAR: usize = 3;
 /// Services of a second in which not one payload was passed on, but none or two, from which on the time is looked at
 /// anew: the packets come when the leg is served.
 const UNEVEN: u32 = 3;

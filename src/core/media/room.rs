@@ -8,16 +8,15 @@ use std::{
     time::Instant,
 };
 
-use sems_media::{CodecKind, Encoder, Frame, Mixer, Pulled, Resampler};
+use sems_media::{CodecKind, Frame, Mixer, Pulled, Resampler};
 
-use super::{
-    Audio, LegId,
-    io::{DATAGRAM, Io},
-    stream::Stream,
-};
+use super::{Audio, LegId, io::Io, listeners::Listeners, stream::Stream};
 
 /// Below this a sample is the noise of an idle G.711 line: who only sends that is given what all hear.
 const IDLE_LINE: u16 = 8;
+
+/// After so many ticks without a word a member is a listener.
+const LISTENER: u8 = 100;
 
 /// Tones that sound at once. When more people come and go within a tone's length, the first ones are enough.
 const TONES: usize = 4;
@@ -73,12 +72,33 @@ pub(crate) struct Seat {
     own: Frame,
     resampler: Option<Resampler>,
     speaks: bool,
+    /// Ticks since the member spoke.
+    silent: u8,
     _seat: RoomSeat,
 }
 
 impl Seat {
     pub(crate) fn new(room: usize, seat: RoomSeat, leave_tone: Option<Arc<Audio>>) -> Self {
-        Self { room, leave_tone, own: Frame::silence(8000), resampler: None, speaks: false, _seat: seat }
+        Self {
+            room,
+            leave_tone,
+            own: Frame::silence(8000),
+            resampler: None,
+            speaks: false,
+            silent: 0,
+            _seat: seat,
+        }
+    }
+
+    /// Remembers whether the member speaks.
+    fn remember(&mut self) {
+        self.silent = if self.speaks { 0 } else { self.silent.saturating_add(1) };
+    }
+
+    /// Whether the member may be sent what all listeners hear in that codec. One with memory is changed to only after
+    /// a while of silence: the phone's decoder has followed another encoder until then.
+    fn may_share(&self, codec: CodecKind) -> bool {
+        matches!(codec, CodecKind::Pcmu | CodecKind::Pcma) || self.silent >= LISTENER
     }
 
     /// Keeps what the member said, at the rate of the room.
@@ -119,17 +139,7 @@ pub(crate) struct Room {
     mixer: Mixer,
     tones: Vec<RoomTone>,
     mixed: Frame,
-    shared: Shared,
-}
-
-/// What all who do not speak hear: encoded once for each codec without memory.
-#[derive(Debug)]
-struct Shared {
-    frame: Frame,
-    resampler: Option<Resampler>,
-    narrow: Frame,
-    encoded: [Option<(usize, [u8; DATAGRAM])>; 2],
-    encoders: [Encoder; 2],
+    listeners: Listeners,
 }
 
 impl Room {
@@ -142,13 +152,7 @@ impl Room {
             mixer: Mixer::new(),
             tones: Vec::with_capacity(TONES),
             mixed: Frame::silence(8000),
-            shared: Shared {
-                frame: Frame::silence(8000),
-                resampler: None,
-                narrow: Frame::silence(8000),
-                encoded: [None, None],
-                encoders: [Encoder::new(CodecKind::Pcmu), Encoder::new(CodecKind::Pcma)],
-            },
+            listeners: Listeners::new(),
         }
     }
 
@@ -183,22 +187,23 @@ impl Room {
             }
         }
         self.mix_tones(rate, legs);
-        self.mixer.all(&mut self.shared.frame);
-        self.shared.encoded = [None, None];
+        self.mixer.all(&mut self.listeners.frame);
+        self.listeners.begin();
         for member in &self.members {
             let Some(Some(stream)) = legs.get_mut(*member) else { continue };
-            let (mixer, mixed, shared) = (&self.mixer, &mut self.mixed, &mut self.shared);
+            let (mixer, mixed, listeners) = (&self.mixer, &mut self.mixed, &mut self.listeners);
             stream.guarded(io, |stream, io| {
-                let codec = stream.codec();
-                let whole = stream.takes_whole_payloads();
+                let shared = stream.shared_codec();
                 let Some(seat) = stream.seat_mut() else { return };
+                seat.remember();
+                let shared = shared.filter(|codec| seat.may_share(*codec));
                 if seat.speaks {
                     mixer.minus(&seat.own, mixed);
                     stream.feed_frame(now, mixed, &mut io.wire);
-                } else if let Some((payload, ticks)) = shared.encoded_for(codec.filter(|_| whole)) {
+                } else if let Some((payload, ticks)) = shared.and_then(|codec| listeners.encoded_for(codec)) {
                     stream.feed_encoded(now, payload, ticks, &mut io.wire);
                 } else {
-                    stream.feed_frame(now, &shared.frame, &mut io.wire);
+                    stream.feed_frame(now, &listeners.frame, &mut io.wire);
                 }
                 stream.speak(now, io);
             });
@@ -249,33 +254,5 @@ impl Seat {
         for (to, from) in self.own.samples_mut().iter_mut().zip(frame.samples()) {
             *to = to.saturating_add(*from);
         }
-    }
-}
-
-impl Shared {
-    /// The shared frame as a payload of G.711 and its RTP ticks; none for codecs with memory.
-    fn encoded_for(&mut self, codec: Option<CodecKind>) -> Option<(&[u8], u32)> {
-        let place = match codec? {
-            CodecKind::Pcmu => 0,
-            CodecKind::Pcma => 1,
-            CodecKind::G722 | CodecKind::Opus => return None,
-        };
-        let (encoder, encoded) = (self.encoders.get_mut(place)?, self.encoded.get_mut(place)?);
-        if encoded.is_none() {
-            let frame = if self.frame.rate() == 8000 {
-                &self.frame
-            } else {
-                if self.resampler.as_ref().is_none_or(|r| r.from() != self.frame.rate()) {
-                    self.resampler = Some(Resampler::new(self.frame.rate(), 8000));
-                }
-                self.resampler.as_mut()?.frame(&self.frame, &mut self.narrow);
-                &self.narrow
-            };
-            let mut payload = [0; DATAGRAM];
-            let length = encoder.encode(frame.samples(), &mut payload);
-            *encoded = Some((length, payload));
-        }
-        let (length, payload) = encoded.as_ref()?;
-        Some((payload.get(..*length)?, 160))
     }
 }

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sems_media::{CodecKind, Frame, Negotiated, Payload, Pulled, Session};
+use sems_media::{CodecKind, Frame, Negotiated, OpusParameters, Payload, Pulled, Session};
 use tokio::sync::mpsc;
 
 use super::{
@@ -175,6 +175,13 @@ impl Stream {
     /// Whether encodings made beforehand fit: they are of 20 ms.
     pub(crate) fn takes_whole_payloads(&self) -> bool {
         self.session.as_ref().is_some_and(|s| s.negotiated().ptime_ms == super::audio::PTIME_MS)
+    }
+
+    /// The codec, where the leg takes what was encoded for several: packets of 20 ms, by an encoder as it is for all.
+    pub(crate) fn shared_codec(&self) -> Option<CodecKind> {
+        let negotiated = self.session.as_ref()?.negotiated();
+        let usual = negotiated.codec != CodecKind::Opus || negotiated.opus == OpusParameters::default();
+        (usual && negotiated.ptime_ms == super::audio::PTIME_MS).then_some(negotiated.codec)
     }
 
     pub(crate) fn seat_mut(&mut self) -> Option<&mut Seat> {

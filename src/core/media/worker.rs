@@ -30,7 +30,7 @@ use super::{
 /// Orders carried out between two ticks; more would make the ticks late.
 const ORDERS_PER_TICK: usize = 256;
 /// A worker that has little to do looks for orders after this many ticks.
-const LONGEST_SLEEP: u32 = 5;
+const LONGEST_SLEEP: u32 = 10;
 /// After a packet was seen of which it is not known when the next ones come, no tick is left out for so long.
 const CLOSER: u32 = 120;
 /// A tick that begins later than this is counted as late.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Instant};
 
 use sems_media::{PayloadKind, Session, SessionEvent};
 
-use super::{RtcpPort, SECOND, Stream, report};
+use super::{Link, RtcpPort, SECOND, Stream, report};
 use crate::media::{
     MediaEvent,
     io::{Io, Wire},
@@ -45,6 +45,9 @@ impl Stream {
         }
         if let Some(recording) = &self.recording {
             prefetch(&**recording);
+        }
+        if let Link::Seated(seat) = &self.link {
+            prefetch(&**seat);
         }
         self.ticket = if self.attention.is_due() { wire.ask(&self.sockets.rtp) } else { None };
     }
