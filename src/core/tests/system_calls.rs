@@ -5,7 +5,8 @@ mod phone;
 
 use std::{path::Path, process::Command};
 
-use phone::{Phone, engine, pass};
+use phone::{Phone, config, pass};
+use sems_core::media::{Engine, EngineConfig, MediaIo};
 use sems_media::CodecKind;
 
 /// Receive, send, look for what came, wait for the next tick.
@@ -46,7 +47,13 @@ fn traced(thread: &str, table: &Path) -> Option<Vec<(String, u64)>> {
 
 #[tokio::test]
 async fn packets_cost_no_other_system_calls_than_to_receive_send_and_wait() {
-    let engine = engine(1, 39_600);
+    for (io, first_port) in [(MediaIo::Auto, 39_600), (MediaIo::Plain, 39_800)] {
+        look_at(io, first_port).await;
+    }
+}
+
+async fn look_at(io: MediaIo, first_port: u16) {
+    let engine = Engine::start(EngineConfig { io, ..config(1, first_port) }).expect("an engine");
     let calls: Vec<_> = (0..8).map(|_| Phone::call(&engine, CodecKind::Pcmu)).collect();
     for (phone, leg, _) in &calls {
         leg.echo(true);
@@ -69,4 +76,8 @@ async fn packets_cost_no_other_system_calls_than_to_receive_send_and_wait() {
     // 400 packets came, of which few are asked for in vain, and none twice.
     let received = of(&["recvfrom", "recvmsg", "io_uring_enter"]);
     assert!(received < 600, "{traced:?}");
+    let sent = of(&["sendto", "io_uring_enter"]);
+    assert!((100..900).contains(&sent), "{traced:?}");
+    drop(calls);
+    engine.shutdown();
 }

@@ -86,6 +86,7 @@ impl Stream {
         #[cfg(test)]
         assert!(!self.breaks, "ordered by a test");
         self.served = self.served.wrapping_add(1);
+        self.phase.served();
         self.receive(now, false, io);
         let Some(session) = &mut self.session else { return };
         while let Some(event) = session.poll_event() {
