@@ -142,7 +142,7 @@ mod tests {
             phase.judge()
         };
         let mut phase = Phase::default();
-        assert_eq!((0..120).filter(|_| second(&mut phase, false)).count(), 3);
+        assert_eq!((0..120).filter(|_| second(&mut phase, false)).count(), 2);
         assert_eq!((0..120).filter(|_| second(&mut phase, true)).count(), 12);
     }
 }
