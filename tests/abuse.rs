@@ -5,7 +5,7 @@ mod field;
 use std::{process::Command, time::Duration};
 
 use field::{
-    Server, dialling, eventually,
+    Server, dial, dialling, eventually, hung_up,
     wire::{Ask, Knows, Wire},
 };
 
@@ -88,7 +88,7 @@ fn a_stranger_who_asks_too_often_is_heard_at_his_rate() {
 #[test]
 fn a_source_has_no_more_than_its_share_of_the_calls() {
     let server = Server::start("[abuse]\nexempt = []\n[calls]\nmax_per_source = 1\n");
-    let first = dialling(&[&server.uri("echo"), "--for", "60s"]);
+    let first = dialling(&[&server.uri("echo"), "--for", "8s"]);
     eventually("the first call", Duration::from_secs(30), || {
         server.get("/api/v1/calls").1.contains("talking").then_some(())
     });
@@ -96,5 +96,57 @@ fn a_source_has_no_more_than_its_share_of_the_calls() {
     let refused = wire.ask(&Ask::invite(&server.uri("echo")));
     assert_eq!(refused.status(), 503);
     assert!(!refused.header("Retry-After").is_empty());
-    drop(first);
+    assert!(hung_up(first).success);
+    eventually("a share that is given back", Duration::from_secs(30), || {
+        (server.get("/api/v1/calls").1 == "[]").then_some(())
+    });
+    assert_eq!(dial(&[&server.uri("echo"), "--for", "1s"]).status(), 200);
+}
+
+#[test]
+fn each_offence_counts() {
+    let server = Server::start(STRICT);
+    let wire = Wire::new(server.udp);
+    for (uri, claiming) in [
+        ("sip:nobody@localhost", None),
+        ("sip:bob@elsewhere.invalid", None),
+        ("sip:echo@localhost", Some("alice")),
+    ] {
+        for _ in 0..3 {
+            assert!(is_heard(&wire), "{uri}");
+            match claiming {
+                None => assert!(wire.ask(&Ask::invite(uri)).status() >= 400),
+                Some(user) => {
+                    let mut ask = Ask::invite(uri).claiming(user);
+                    assert_eq!(wire.ask_as(&mut ask, user, "guess", Knows::Sha256).1.status(), 403);
+                }
+            }
+        }
+        assert!(!is_heard(&wire), "{uri}");
+        ctl(&server, &["unban", "127.0.0.1"]);
+    }
+}
+
+/// Whose address is forged is not flooded by us: one answer, not much longer than what asked, and no other unless asked
+/// again.
+#[test]
+fn a_call_that_is_refused_is_answered_once() {
+    let server = Server::start("");
+    let wire = Wire::new(server.udp);
+    for (uri, claiming, status) in
+        [("sip:nobody@localhost", None, 404), ("sip:echo@localhost", Some("alice"), 407)]
+    {
+        let mut ask = Ask::invite(uri);
+        if let Some(user) = claiming {
+            ask = ask.claiming(user);
+        }
+        let text = ask.text("UDP", wire.local());
+        for _ in 0..2 {
+            wire.send(&text);
+            let answers: Vec<_> = std::iter::from_fn(|| wire.try_receive(2 * SILENCE)).collect();
+            let [answer] = &answers[..] else { panic!("one answer: {answers:?}") };
+            assert_eq!(answer.status(), status);
+            assert!(answer.0.len() <= 2 * text.len(), "{} bytes for {}", answer.0.len(), text.len());
+        }
+    }
 }

@@ -48,7 +48,12 @@ pub(crate) struct LegParts {
 
 enum State {
     Incoming(IncomingCall),
-    Open { call: Call, answered: bool },
+    Open {
+        call: Call,
+        answered: bool,
+    },
+    /// Given to another call of the script, which is bridged with it.
+    Given,
     Gone,
 }
 
@@ -58,6 +63,7 @@ impl State {
         match self {
             Self::Incoming(call) => call.hung_up().await,
             Self::Open { call, .. } => call.hung_up().await,
+            Self::Given => std::future::pending().await,
             Self::Gone => {}
         }
     }
@@ -116,7 +122,13 @@ impl Attendant {
                 }
                 () = sleep_until(stop_at.unwrap_or_else(Instant::now)), if stop_at.is_some() => {
                     match farewell.take().and_then(Farewell::stop) {
-                        Some(next) => farewell = Some(next),
+                        Some(next) => {
+                            if next.stops + 1 == STOPS {
+                                let call = &self.info.id;
+                                tracing::warn!(%call, "a script goes on {patience:?} after its call: it is stopped");
+                            }
+                            farewell = Some(next);
+                        }
                         None => return Some(ignores("it cannot be stopped")),
                     }
                     stop.stop();
@@ -174,12 +186,12 @@ impl Attendant {
                 drop(call.play(Prompt::named("apology")).await);
                 true
             }
-            State::Open { .. } | State::Incoming(_) | State::Gone => false,
+            State::Open { .. } | State::Incoming(_) | State::Given | State::Gone => false,
         }
     }
 
     fn surrender(&mut self, to: oneshot::Sender<Call>) {
-        if let State::Open { call, .. } = std::mem::replace(&mut self.state, State::Gone) {
+        if let State::Open { call, .. } = std::mem::replace(&mut self.state, State::Given) {
             drop(to.send(call));
         }
     }
@@ -188,7 +200,7 @@ impl Attendant {
         match &mut self.state {
             State::Open { call, .. } => Ok(call),
             State::Incoming(_) => Err(CallError::application("the call is not answered yet")),
-            State::Gone => Err(CallError::HungUp),
+            State::Given | State::Gone => Err(CallError::HungUp),
         }
     }
 
@@ -317,7 +329,7 @@ impl Farewell {
 
 /// How a script is said to have ended that does not end.
 fn ignores(what: &str) -> Ended {
-    Ended::Raised { traceback: format!("{what} although the caller has hung up"), status: 500 }
+    Ended::Raised { traceback: format!("{what} although its call is over"), status: 500 }
 }
 
 impl Drop for Attendant {

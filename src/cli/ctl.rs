@@ -143,19 +143,16 @@ impl Api {
         for message in messages.iter().filter(|_| full) {
             let text = |key| message.get(key).and_then(Value::as_str).unwrap_or_default();
             let arrow = if message.get("sent") == Some(&Value::Bool(true)) { "->" } else { "<-" };
-            println!(
-                "\n{} {arrow} {}:{}\n{}",
-                text("local"),
-                text("transport"),
-                text("remote"),
-                text("text")
-            );
+            // What a peer wrote shall not move the cursor of whoever reads it.
+            let shown: String =
+                text("text").chars().filter(|c| matches!(c, '\n' | '\t') || !c.is_control()).collect();
+            println!("\n{} {arrow} {}:{}\n{shown}", text("local"), text("transport"), text("remote"));
         }
         Ok(())
     }
 
     fn unban(&self, source: &str) -> Result<(), Failure> {
-        let path = format!("/api/v1/bans/{}", escaped(source.split('/').next().unwrap_or_default()));
+        let path = format!("/api/v1/bans/{}", escaped(source));
         self.ask("DELETE", &path).map(drop).map_err(|failure| match failure {
             Failure::Status { status: 404, .. } => Failure::Api(format!("{source} is not banned")),
             other => other,

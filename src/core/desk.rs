@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use crate::{
     accounts::Accounts,
     call::{self, Invitation, Plan},
-    config::Config,
+    config::{Cidr, Config},
     identity::{Admission, Gate},
     limits::Rate,
     location::Aor,
@@ -61,7 +61,10 @@ impl Desk {
         let router = Arc::new(Router::new(config.routes.clone()));
         let now = Instant::now();
         let rate = Rate::new(now, config.calls.per_second);
-        let sources = Sources::new(now, &config.abuse, &config.sip.trusted, shared.bans.clone());
+        let mut sources = Sources::new(now, &config.abuse, &known(&config), shared.bans.clone());
+        for (_, binding, _) in shared.location.all(SystemTime::now()) {
+            sources.proved(now, binding.flow.remote.ip());
+        }
         let local = LocalAddresses::default();
         let sockets = HashMap::new();
         Self { shared, config, accounts, router, gate, rate, sources, listeners, local, sockets }
@@ -76,7 +79,7 @@ impl Desk {
     pub(crate) fn reload(&mut self, config: Arc<Config>, accounts: Accounts) {
         self.router = Arc::new(Router::new(config.routes.clone()));
         self.gate.reload(Instant::now(), &config.server.domains, &config.sip);
-        self.sources.reload(&config.abuse, &config.sip.trusted);
+        self.sources.reload(&config.abuse, &known(&config));
         if config.calls.per_second != self.config.calls.per_second {
             self.rate = Rate::new(Instant::now(), config.calls.per_second);
         }
@@ -223,6 +226,7 @@ impl Desk {
             .plan(&request, &request_uri, &from_uri, callee.as_ref(), &flow, trusted)
             .inspect_err(|_| self.offended(&flow, Offence::Number))?;
         if matches!(plan, Plan::Relay(_)) && identity == Identity::Stranger {
+            self.offended(&flow, Offence::Relay);
             return Err(Reply::new(403).reason("Relaying is for accounts"));
         }
         let mailbox = self.mailbox(&request, callee.as_ref(), trusted);
@@ -354,6 +358,15 @@ impl Desk {
         let domains = &self.config.server.domains;
         domains.iter().find(|domain| **domain == host).or(domains.first()).cloned().unwrap_or(host)
     }
+}
+
+/// The trusted peers, and the servers that calls are passed on to, as far as routes name their addresses.
+fn known(config: &Config) -> Vec<Cidr> {
+    let relays = config.routes.iter().filter_map(|route| match &route.target {
+        Target::Relay { to } => to.host().trim_matches(['[', ']']).parse().ok(),
+        Target::App { .. } => None,
+    });
+    config.sip.trusted.iter().copied().chain(relays).collect()
 }
 
 fn is_sdp(request: &Request) -> bool {

@@ -125,7 +125,7 @@ impl Gate {
             return self.challenge(now, aor, asks, request, false);
         };
         if credentials.algorithm.is_some_and(|algorithm| !self.algorithms.contains(&algorithm)) {
-            return self.challenge(now, aor, asks, request, false);
+            return self.challenge(now, aor, asks, request, true);
         }
         let ha1 = match credentials.algorithm {
             Some(Algorithm::Md5) => account.ha1_md5.as_deref(),

@@ -253,7 +253,8 @@ impl Task {
         if !is_stun {
             self.counters.sip.count(false, flow.transport, &bytes);
         }
-        if !self.desk.hears(now, flow) {
+        // Responses are to requests of ours.
+        if !bytes.starts_with(b"SIP/2.0 ") && !self.desk.hears(now, flow) {
             return;
         }
         if is_stun {
@@ -319,8 +320,10 @@ impl Task {
             Ok(call) => {
                 self.trace.call(&call, &call_id);
                 self.legs.insert(leg, sender);
+                // Its caller need not ask again: what follows may take its time.
+                self.endpoint.handle_timeout(Instant::now());
             }
-            Err(reply) => self.endpoint.reject(Instant::now(), leg, reply),
+            Err(reply) => self.endpoint.turn_away(Instant::now(), leg, reply),
         }
     }
 

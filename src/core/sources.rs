@@ -1,8 +1,8 @@
 //! What each source of SIP may do: how fast a stranger may ask, and who is not listened to any more.
 //!
 //! A source is an IPv4 address or an IPv6 network of 64 bits, as one machine has a whole one of those. A source from
-//! which an account was proved is left alone for [`PROVED`]: behind one address may be an office, of which one phone
-//! has an old password, and whoever forges the address of a user must not be able to lock that user out.
+//! which an account was proved is trusted further for [`PROVED`]: behind one address may be an office, some phones of
+//! which have an old password, and whoever forges the address of a user must not be able to lock that user out.
 
 mod bans;
 
@@ -17,12 +17,16 @@ pub(crate) use bans::Bans;
 
 use crate::config::{Abuse, Cidr};
 
-/// Sources of which something is kept: some MiB. Those beyond are served, and nothing is counted of them.
+/// Sources of which something is kept: some MiB.
 const SOURCES: usize = 65_536;
+/// Entries that are looked at for one to be replaced when the table is full.
+const LOOKED_AT: usize = 16;
 /// How long an account's proof speaks for its source.
 const PROVED: Duration = Duration::from_secs(3600);
 /// Sources that did nothing for so long are forgotten; looked for no more often.
 const SWEEP: Duration = Duration::from_secs(60);
+/// From a source that has proved an account so many times as many wrong passwords are mistakes; nothing else counts.
+const OFFICE: u32 = 10;
 /// How many seconds' worth of messages may come at once.
 const BURST: f64 = 2.0;
 
@@ -144,7 +148,6 @@ impl Sources {
     pub(crate) fn proved(&mut self, now: Instant, address: IpAddr) {
         if let Some(state) = self.state(now, Source::of(address)) {
             state.proved = Some(now);
-            state.offences = 0;
         }
     }
 
@@ -155,7 +158,12 @@ impl Sources {
             return false;
         }
         let source = Source::of(address);
-        let Some(state) = self.state(now, source).filter(|state| !state.is_proved(now)) else { return false };
+        let Some(state) = self.state(now, source) else { return false };
+        let failures = match (state.is_proved(now), offence) {
+            (false, _) => failures,
+            (true, Offence::Credentials) => failures.saturating_mul(OFFICE),
+            (true, _) => return false,
+        };
         if now.saturating_duration_since(state.since) > within {
             (state.since, state.offences) = (now, 0);
         }
@@ -173,7 +181,12 @@ impl Sources {
         if self.states.len() >= SOURCES && !self.states.contains_key(&source) {
             self.sweep(now);
             if self.states.len() >= SOURCES {
-                return None;
+                // Whoever fills the table with forged addresses must not empty it of those that matter.
+                let harmless = |(source, state): (&Source, &State)| {
+                    (state.offences == 0 && !state.is_proved(now)).then_some(*source)
+                };
+                let place = self.states.iter().take(LOOKED_AT).find_map(harmless)?;
+                self.states.remove(&place);
             }
         }
         let tokens = f64::from(self.settings.requests_per_second) * BURST;

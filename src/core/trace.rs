@@ -71,7 +71,11 @@ impl Trace {
                 transport: flow.transport,
                 local: flow.local,
                 remote: flow.remote,
-                bytes: bytes.clone(),
+                bytes: match flow.transport {
+                    Transport::Udp => bytes.clone(),
+                    // A slice of what was read from the stream: all of that would be kept.
+                    _ => Bytes::copy_from_slice(bytes),
+                },
             }));
         }
     }

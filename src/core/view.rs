@@ -120,7 +120,7 @@ impl Snapshots for View {
                 "Requests with wrong credentials.",
                 counters.authentication_failures.get(),
             ),
-            gauge("sems_bans", "Sources that are not listened to.", self.bans().len()),
+            gauge("sems_bans", "Sources that are not listened to.", self.shared.bans.len()),
             count("sems_bans_total", "Bans begun.", self.shared.bans.begun()),
             count(
                 "sems_sip_ignored_total",

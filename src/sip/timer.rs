@@ -21,6 +21,8 @@ pub(crate) enum Timer {
     E,
     /// Gives a request other than INVITE up.
     F,
+    /// Says 100 to an INVITE that is not answered at once (RFC 3261 section 17.2.1).
+    Trying,
     /// Retransmits the refusal of an INVITE.
     G,
     /// Stops waiting for the ACK of a refusal.

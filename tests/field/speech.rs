@@ -130,6 +130,8 @@ pub fn sound_file(path: &Path, parts: &[(f32, f64)]) {
 pub fn assert_whole(what: &str, samples: &[i16], rate: u32, said: f64, late: f64) {
     let (begin, end, gap) = loud(samples, rate);
     let length = end - begin;
+    // Beyond that the machine is too busy to judge anything.
+    let late = late.min(0.2);
     let most = said + 0.06 + late;
     assert!(
         (said - 0.06..most).contains(&length),

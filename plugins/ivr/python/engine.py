@@ -47,6 +47,11 @@ class _Log:
 
 
 class _Handler(logging.Handler):
+    def handle(self, record):
+        # Without the lock: a script that is interrupted while it has it would never give it back.
+        if self.filter(record):
+            self.emit(record)
+
     def emit(self, record):
         _ivr.log(record.levelno, f"{record.name}: {self.format(record)}")
 

@@ -138,7 +138,7 @@ impl Config {
         section.set("trusted", &mut sip.trusted, |_| Ok(()));
         section.set("digest", &mut sip.digest, |algorithms| not_empty(algorithms));
         section.set("trace_mib", &mut sip.trace_mib, |mib| {
-            if *mib <= 4096 { Ok(()) } else { Err("is more than 4096".to_owned()) }
+            if *mib <= 256 { Ok(()) } else { Err("is more than 256".to_owned()) }
         });
         section.set("user_agent", &mut sip.user_agent, |_| Ok(()));
         section.set("min_session_expires", &mut sip.min_session_expires, |value| {

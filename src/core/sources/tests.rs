@@ -54,12 +54,19 @@ fn offences_far_apart_are_mistakes() {
 #[test]
 fn trusted_and_exempt_sources_and_those_with_an_account_are_left_alone() {
     let now = Instant::now();
-    let (mut sources, _) = sources(now);
+    let (mut sources, bans) = sources(now);
     sources.proved(now, ip(STRANGER));
     for address in ["127.0.0.1", "192.0.2.9", STRANGER] {
-        assert!(!offend(&mut sources, now, address, 100), "{address}");
+        let few = if address == STRANGER { 29 } else { 1000 };
+        assert!(!offend(&mut sources, now, address, few), "{address}");
         assert!((0..1000).all(|_| sources.admit(now, ip(address))), "{address}");
     }
+    assert!(
+        (0..100).all(|_| !sources.offended(now, ip(STRANGER), Offence::Number)),
+        "they dial as they like"
+    );
+    assert!(offend(&mut sources, now, STRANGER, 1), "thirty wrong passwords are no office any more");
+    bans.lift(STRANGER);
     let later = now + PROVED;
     assert!(offend(&mut sources, later, STRANGER, 3), "an old proof proves nothing");
 }
@@ -83,7 +90,7 @@ fn a_network_of_ipv6_is_one_source() {
     }
     assert!(!sources.admit(now, ip("2001:db8::4")) && sources.admit(now, ip("2001:db8:0:1::1")));
     assert_eq!(bans.snapshot(SystemTime::now())[0].source, "2001:db8::/64");
-    assert!(bans.lift("2001:db8::/64"));
+    assert!(!bans.lift("2001:db8::/32") && bans.lift("2001:db8::/64"));
     // An IPv4 address is the same in either notation.
     offend(&mut sources, now, "::ffff:198.51.100.7", 3);
     assert!(!sources.admit(now, ip(STRANGER)));
@@ -100,4 +107,32 @@ fn what_is_kept_is_bounded() {
     let later = now + SWEEP * 2;
     sources.admit(later, ip("11.0.0.1"));
     assert_eq!(sources.states.len(), 1);
+}
+
+#[test]
+fn bans_are_bounded_and_counted_rightly() {
+    let bans = Bans::default();
+    let clock = SystemTime::now();
+    let address = |number: u32| Source::of(IpAddr::V4(std::net::Ipv4Addr::from_bits(0x0a00_0000 + number)));
+    for number in 0..70_000 {
+        bans.insert(address(number), Offence::Number, clock, Duration::from_secs(60));
+    }
+    assert_eq!((bans.len(), bans.snapshot(clock).len()), (65_536, 65_536));
+    assert!(bans.lift("10.0.0.1") && bans.len() == 65_535);
+    bans.insert(address(70_000), Offence::Number, clock + Duration::from_secs(61), Duration::from_secs(60));
+    assert_eq!(bans.len(), 1, "those that are over are forgotten");
+}
+
+#[test]
+fn forged_addresses_do_not_push_out_those_that_count() {
+    let now = Instant::now();
+    let (mut sources, bans) = sources(now);
+    sources.proved(now, ip("203.0.113.5"));
+    offend(&mut sources, now, STRANGER, 2);
+    for number in 0..200_000_u32 {
+        sources.admit(now, IpAddr::V4(std::net::Ipv4Addr::from_bits(0x0a00_0000 + number)));
+    }
+    assert!(sources.states.len() <= SOURCES);
+    assert!(offend(&mut sources, now, STRANGER, 1) && bans.len() == 1, "still counted");
+    assert!(sources.states.contains_key(&Source::of(ip("203.0.113.5"))), "still proved");
 }

@@ -51,23 +51,57 @@ fn shown(message: &Message) -> TracedMessage {
     }
 }
 
-/// Without the answers to challenges: whoever may see calls need not be able to try passwords at leisure.
+/// Without what would let whoever may see calls try passwords at leisure, or enter a mailbox: answers to challenges,
+/// digits, keys of media.
 fn masked(text: &str) -> String {
+    let (head, body) = text.split_once("\r\n\r\n").or_else(|| text.split_once("\n\n")).unwrap_or((text, ""));
     let mut shown = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        let name = line.split(':').next().unwrap_or_default().trim();
-        let secret =
-            ["Authorization", "Proxy-Authorization"].iter().any(|secret| secret.eq_ignore_ascii_case(name));
-        match line.find("response=\"").filter(|_| secret) {
+    let mut digits = false;
+    for line in head.replace("\r\n", "\n").replace("\n ", " ").replace("\n\t", " ").lines() {
+        let (name, value) = line.split_once(':').unwrap_or((line, ""));
+        let is = |known: &str| name.trim().eq_ignore_ascii_case(known);
+        digits |= (is("content-type") || is("c")) && value.to_ascii_lowercase().contains("dtmf");
+        if is("authorization") || is("proxy-authorization") {
+            shown.push_str(name);
+            shown.push(':');
+            shown.push_str(&credentials(value));
+        } else {
+            shown.push_str(line);
+        }
+        shown.push_str("\r\n");
+    }
+    shown.push_str("\r\n");
+    if digits && !body.is_empty() {
+        shown.push_str("(hidden)");
+        return shown;
+    }
+    for line in body.split_inclusive('\n') {
+        match line.find("inline:").filter(|_| line.starts_with("a=crypto")) {
             Some(at) => {
-                let begin = at + "response=\"".len();
-                let end = line[begin..].find('"').map_or(line.len(), |length| begin + length);
-                shown.push_str(&line[..begin]);
-                shown.push_str("(hidden)");
-                shown.push_str(&line[end..]);
+                shown.push_str(&line[..at]);
+                shown.push_str("inline:(hidden)\r\n");
             }
             None => shown.push_str(line),
         }
     }
     shown
+}
+
+/// Of digest all but the answer; of anything else, nothing.
+fn credentials(value: &str) -> String {
+    let digest = value.trim_start().get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("digest"));
+    if !digest {
+        return " (hidden)".to_owned();
+    }
+    let parameter = |text: &str| {
+        let name = text.split('=').next().unwrap_or_default();
+        // The first parameter stands behind the scheme.
+        match name.split_whitespace().last() {
+            Some(last) if last.eq_ignore_ascii_case("response") => {
+                format!("{}=\"(hidden)\"", name.trim_end())
+            }
+            _ => text.to_owned(),
+        }
+    };
+    value.split(',').map(parameter).collect::<Vec<_>>().join(",")
 }

@@ -59,11 +59,36 @@ fn the_oldest_are_forgotten_first_and_the_size_is_kept() {
 }
 
 #[test]
-fn an_answer_to_a_challenge_is_not_shown() {
-    let mut trace = Trace::new(10_000);
-    let line = "Proxy-Authorization: Digest username=\"alice\", response=\"0123abcd\", uri=\"sip:x\"\r\n";
-    message(&mut trace, false, "INVITE sip:x SIP/2.0", "a", line);
-    let text = &find(&trace.entries(), "a")[0].text;
-    assert!(!text.contains("0123abcd"), "{text}");
-    assert!(text.contains("username=\"alice\", response=\"(hidden)\", uri=\"sip:x\""), "{text}");
+fn an_answer_to_a_challenge_is_not_shown_however_it_is_written() {
+    for line in [
+        "Proxy-Authorization: Digest username=\"alice\", response=\"0123abcd\", uri=\"sip:x\"",
+        "Authorization: Digest username=\"alice\",\r\n response=\"0123abcd\", uri=\"sip:x\"",
+        "authorization : DIGEST Response = \"0123abcd\" , username=\"alice\", uri=\"sip:x\"",
+        "Authorization: Digest response=0123abcd,username=\"alice\", uri=\"sip:x\"",
+        "Authorization: Digest username=\"alice\", response=\"0123abcd\", Digest uri=\"sip:x\", response=\"0123abcd\"",
+    ] {
+        let mut trace = Trace::new(10_000);
+        message(&mut trace, false, "INVITE sip:x SIP/2.0", "a", &format!("{line}\r\n"));
+        let text = &find(&trace.entries(), "a")[0].text;
+        assert!(!text.contains("0123abcd") && text.contains("(hidden)"), "{text}");
+        assert!(text.contains("username=\"alice\"") && text.contains("uri=\"sip:x\""), "{text}");
+    }
+}
+
+#[test]
+fn tokens_digits_and_keys_of_media_are_not_shown() {
+    for (lines, secret) in [
+        ("Authorization: Bearer 0123abcd\r\n", "0123abcd"),
+        ("Content-Type: application/dtmf-relay\r\n\r\nSignal=5\r\nDuration=100\r\n", "Signal"),
+        ("c: application/dtmf\r\n\r\n5", "\r\n5"),
+        (
+            "c: application/sdp\r\n\r\nv=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:c2VjcmV0|2^20\r\n",
+            "c2VjcmV0",
+        ),
+    ] {
+        let mut trace = Trace::new(10_000);
+        message(&mut trace, false, "INFO sip:x SIP/2.0", "a", lines);
+        let text = &find(&trace.entries(), "a")[0].text;
+        assert!(!text.contains(secret) && text.contains("(hidden)"), "{text}");
+    }
 }

@@ -170,6 +170,14 @@ impl Endpoint {
         self.with_leg(leg, |leg, layer| leg.reject(now, layer, &reply));
     }
 
+    /// Refuses an INVITE that was just told by [`Event::Incoming`], before time is looked at again, once and without
+    /// keeping anything: if the refusal is lost, the retransmitted INVITE is told anew. So nobody is sent more than he
+    /// asks for, whose address may be forged besides, and a flood of calls that are refused takes no memory (RFC 3261
+    /// section 8.2.7). Later, this is [`reject`](Self::reject).
+    pub fn turn_away(&mut self, now: Instant, leg: LegId, reply: Reply) {
+        self.with_leg(leg, |leg, layer| leg.turn_away(now, layer, &reply));
+    }
+
     /// Acknowledges the 2xx to an INVITE that carried no offer, with our answer.
     pub fn ack(&mut self, now: Instant, leg: LegId, body: Option<Bytes>) {
         self.with_leg(leg, |leg, layer| leg.ack(now, layer, body));

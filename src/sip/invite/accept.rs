@@ -187,6 +187,18 @@ impl Leg {
         self.close();
     }
 
+    /// Refuses the INVITE that opens this leg, once, if nothing has been said to it yet; else as [`reject`](Self::reject).
+    pub(crate) fn turn_away(&mut self, now: Instant, layer: &mut Layer, reply: &Reply) {
+        if let (Phase::Incoming(incoming), None) = (&self.phase, &self.pending)
+            && layer
+                .refuse_once(incoming.server, reply.status.clamp(300, 699), |response| reply.fill(response))
+        {
+            self.emit(layer, LegEvent::Ended { why: EndReason::Local });
+            return self.close();
+        }
+        self.reject(now, layer, reply);
+    }
+
     fn send_reply(&self, now: Instant, layer: &mut Layer, server: u64, reply: &Reply) {
         let Some(mut response) = self.response(layer, server, reply.status.clamp(300, 699)) else { return };
         reply.fill(&mut response);

@@ -1,5 +1,7 @@
 //! Calls from their beginning to their end.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use super::{ANSWER, Net, OFFER, call};
@@ -230,4 +232,38 @@ fn a_flow_that_breaks_fails_the_call() {
     net.at(0, |end, now| end.handle_transport_error(now, &super::flow(0, 1)));
     assert!(net.saw(0, |e| matches!(e, LegEvent::Failed { response: None })));
     assert_eq!(net.ends[0].counts().legs, 0);
+}
+
+#[test]
+fn trying_is_said_at_once_to_a_call_that_is_not_decided_at_once() {
+    let mut net = Net::pair();
+    net.ring(Some(OFFER));
+    assert_eq!((net.sent(0, "INVITE"), net.sent(1, "SIP/2.0 100")), (1, 1));
+}
+
+#[test]
+fn a_refusal_at_once_is_said_once_and_nothing_is_kept() {
+    let mut net = Net::pair();
+    net.losses.push(("SIP/2.0 403", 1));
+    net.at(0, |end, now| end.invite(now, call(0, 1)));
+    let limit = net.now + Duration::from_secs(10);
+    for round in 1..=2 {
+        while net.events[1].is_empty() {
+            assert!(net.step(limit), "an INVITE comes");
+        }
+        let leg = net.incoming(1);
+        net.at(1, |end, now| end.turn_away(now, leg, Reply::new(403)));
+        net.events[1].clear();
+        let counts = net.ends[1].counts();
+        assert_eq!((counts.server_transactions, counts.legs), (0, 0), "round {round}");
+    }
+    net.settle();
+    let sent = (net.sent(0, "INVITE"), net.sent(1, "SIP/2.0 100"), net.sent(1, "SIP/2.0 403"));
+    assert_eq!(sent, (2, 0, 2), "the lost one is not repeated but asked for again");
+    let refusals = net.wire.iter().filter(|(_, text)| text.starts_with("SIP/2.0 403"));
+    let tags: Vec<_> =
+        refusals.filter_map(|(_, text)| text.lines().find(|line| line.starts_with("To:"))).collect();
+    assert!(tags.len() == 2 && tags[0] == tags[1], "{tags:?}");
+    assert!(net.saw(0, |event| matches!(event, LegEvent::Failed { response: Some(_) })));
+    net.assert_nothing_left();
 }

@@ -32,6 +32,9 @@ impl ServerInvite {
     /// One step.
     pub(crate) fn step(&mut self, step: &mut Step<'_>, input: Input) -> Action {
         use Input::{Ack, Request, Response, Timer as Fired};
+        if matches!(input, Response(_)) {
+            step.timers.clear(Timer::Trying);
+        }
         let (next, action) = match (*self, input) {
             (Self::Proceeding | Self::Completed { .. }, Request) => (*self, Action::Resend),
             (Self::Proceeding, Response(status)) if status.is_provisional() => (*self, Action::Send),

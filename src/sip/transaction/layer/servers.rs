@@ -126,7 +126,8 @@ impl Layer {
         (key, self.merges.contains_key(&key))
     }
 
-    /// Opens a server transaction for a request that is new. An INVITE is answered 100 at once.
+    /// Opens a server transaction for a request that is new. An INVITE is answered 100 as soon as time is looked at:
+    /// not before whoever decides at once has had the chance to refuse it.
     pub(crate) fn open_server(
         &mut self,
         now: Instant,
@@ -140,6 +141,7 @@ impl Layer {
         let id = self.next_server;
         let mut timers = Timers::default();
         let machine = if request.method == Method::Invite {
+            timers.set(Timer::Trying, now);
             ServerMachine::Invite(ServerInvite::Proceeding)
         } else {
             timers.set(Timer::Unanswered, now + self.unanswered_after(owner));
@@ -160,11 +162,6 @@ impl Layer {
         self.server_keys.insert(key, id);
         if let Some(merge) = merge {
             self.merges.insert(merge, id);
-        }
-        if request.method == Method::Invite
-            && let Some(trying) = self.response(id, 100, None)
-        {
-            self.respond(now, id, &trying);
         }
         id
     }
@@ -258,6 +255,21 @@ impl Layer {
         response
     }
 
+    /// Refuses a request of which nothing has been said yet, once, and forgets it: its retransmission is a new request
+    /// and meets the same answer (RFC 3261 section 8.2.7). Whether that was possible.
+    pub(crate) fn refuse_once(&mut self, id: u64, status: u16, fill: impl FnOnce(&mut Response)) -> bool {
+        let Some(transaction) = self.servers.get(&id).filter(|transaction| transaction.response.is_empty())
+        else {
+            return false;
+        };
+        let (flow, tag) = (transaction.flow.clone(), Self::stateless_tag(transaction.key));
+        let Some(mut response) = self.response(id, status, Some(&tag)) else { return false };
+        fill(&mut response);
+        self.transmit(&flow, response.to_bytes());
+        self.forget_server(id);
+        true
+    }
+
     /// Does what is due in a server transaction.
     pub(crate) fn fire_server(&mut self, now: Instant, at: Instant, id: u64) -> Option<Upcall> {
         if !self.servers.get_mut(&id)?.timers.claim(at) {
@@ -271,6 +283,10 @@ impl Layer {
                 && let ServerOwner::Bye(leg) = transaction.owner
             {
                 upcall = Some(Upcall::Unanswered { id, leg });
+            } else if timer == Timer::Trying {
+                if let Some(trying) = self.response(id, 100, None) {
+                    self.respond(now, id, &trying);
+                }
             } else if self.step_server(now, id, ServerInput::Timer(timer))
                 && let Some(transaction) = self.servers.get(&id)
             {
@@ -302,8 +318,12 @@ impl Layer {
             self.deadlines.note(Key::Server(id), &mut transaction.timers);
             return;
         }
+        self.forget_server(id);
+    }
+
+    fn forget_server(&mut self, id: u64) {
+        let Some(transaction) = self.servers.remove(&id) else { return };
         let (key, merge) = (transaction.key, transaction.merge);
-        self.servers.remove(&id);
         if self.server_keys.get(&key) == Some(&id) {
             self.server_keys.remove(&key);
         }
