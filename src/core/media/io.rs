@@ -91,7 +91,12 @@ impl Wire {
     pub(crate) fn flush(&mut self) {
         if let Some(ring) = &mut self.ring {
             let gone = ring.go();
+            let broken = ring.is_broken();
             self.count(gone.sent, gone.failed);
+            if broken {
+                tracing::error!("io_uring takes no more; this media worker goes on with plain system calls");
+                self.ring = None;
+            }
         }
     }
 

@@ -93,6 +93,12 @@ impl Wheel {
             .unwrap_or(0)
     }
 
+    /// Whether a slot holds much more than the others do.
+    pub(crate) fn is_crowded(&self, slot: usize) -> bool {
+        let average = self.weights.iter().sum::<u32>() / SLOTS as u32;
+        self.weights.get(slot).is_none_or(|weight| *weight >= GATHER.max(2 * average))
+    }
+
     /// Adds to a slot.
     pub(crate) fn add(&mut self, slot: usize, weight: u32) {
         self.weights[slot] += weight;

@@ -151,9 +151,12 @@ impl Worker {
             }
         }
         let now = Instant::now();
-        for mut stream in std::mem::take(&mut self.legs).into_iter().flatten() {
+        let mut last = std::mem::take(&mut self.legs);
+        for stream in last.iter_mut().flatten() {
             stream.close_waiting(now, &mut self.io);
         }
+        // While the sockets are open.
+        self.io.wire.flush();
     }
 
     /// Receives and sends as the configuration says, and says how.
@@ -440,6 +443,10 @@ impl Worker {
         }
         let from = stream.slot;
         let to = self.wheel.best(BEHIND.map(|behind| (came + behind) % SLOTS));
+        if self.wheel.is_crowded(to) {
+            // All peers may send in the same millisecond: what is late for all is good for none.
+            return;
+        }
         stream.slot = to;
         self.wheel.add(to, 1);
         self.take_from_slot(from, Entry::Leg(place), 1);
@@ -504,6 +511,8 @@ impl Worker {
             legs = self.places.len(),
             "a media worker failed; its calls end"
         );
+        // While the sockets are open and connected.
+        self.io.wire.flush();
         let now = Instant::now();
         for mut stream in std::mem::take(&mut self.legs).into_iter().flatten() {
             stream.fail(&mut self.io);

@@ -19,6 +19,8 @@ use crate::media::io::DATAGRAM;
 const RECEIVES: usize = 512;
 /// Sends that may be under way; when there are more, the first ones go.
 const SENDS: usize = 256;
+/// How often the system is asked to take what waits.
+const TRIES: usize = 8;
 /// Marks a send among the completions.
 const SEND: u64 = 1 << 32;
 
@@ -62,6 +64,7 @@ pub(crate) struct Ring {
     outbound: Box<[Outgoing]>,
     queued: usize,
     gone: Gone,
+    broken: bool,
 }
 
 impl std::fmt::Debug for Ring {
@@ -90,6 +93,7 @@ impl Ring {
             outbound: (0..SENDS).map(|_| Outgoing::new()).collect(),
             queued: 0,
             gone: Gone::default(),
+            broken: false,
         })
     }
 
@@ -164,6 +168,11 @@ impl Ring {
         self.gone.failed += u64::from(!sent);
     }
 
+    /// Whether the system did not take what it was asked for: the ring must not be used any more, only dropped.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// Does all that was asked for.
     pub(crate) fn go(&mut self) -> Gone {
         self.submit();
@@ -171,12 +180,16 @@ impl Ring {
     }
 
     fn submit(&mut self) {
-        // A signal may interrupt it; what cannot be submitted at all would be there for ever.
-        for _ in 0..3 {
-            if self.ring.submission().is_empty() || self.ring.submit().is_ok() {
+        // A signal may interrupt it, and want of memory stop it half-way.
+        for _ in 0..TRIES {
+            if self.ring.submission().is_empty() {
                 break;
             }
+            // What it says is seen by what is left.
+            let _ = self.ring.submit();
         }
+        // What stayed behind still means buffers that are about to be used again.
+        self.broken |= !self.ring.submission().is_empty();
         let mut failed = 0;
         for done in self.ring.completion() {
             let place = (done.user_data() & !SEND) as usize;

@@ -123,7 +123,8 @@ impl Stream {
         }
         let calm = self.calm >= CALM && !self.served.is_multiple_of(DRAIN);
         let drain = watched || all || !calm;
-        let limit = if drain { BURST } else { self.expected };
+        // One is looked for even where none came before, that the first word after a pause is heard at once.
+        let limit = if drain { BURST } else { self.expected.max(1) };
         let mut found = 0;
         let mut empty = false;
         if let (Some(ticket), Some(peer)) = (self.ticket.take(), self.sockets.rtp.peer()) {
