@@ -41,7 +41,11 @@ pub(crate) async fn ways(shared: &Shared, target: &Target) -> Vec<Flow> {
     let Some(uri) = target.next_hop() else { return ways };
     for place in shared.locator.locate(&uri).await {
         if let Some(flow) = shared.signalling.flow_to(place.transport, place.address).await {
-            ways.push(Flow { name: place.name, ..flow });
+            // What we open is told from what came from there by the name that the peer has to prove: its address, where
+            // it is called by that.
+            let tls = matches!(place.transport, Transport::Tls | Transport::Wss);
+            let address = || tls.then(|| place.address.ip().to_string().into());
+            ways.push(Flow { name: place.name.or_else(address), ..flow });
         }
     }
     if ways.is_empty() {

@@ -77,13 +77,19 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Whether the way to it is over TLS, as a call to a `sips` URI wants (RFC 5630 section 5.3).
-    pub(crate) fn is_secure(&self) -> bool {
+    /// The target with only those ways to it that are over TLS, as a call to a `sips` URI wants (RFC 5630 section 5.3);
+    /// none where there are none.
+    pub(crate) fn secured(mut self) -> Option<Self> {
         let by_flow = |flow: &Flow| matches!(flow.transport, Transport::Tls | Transport::Wss);
         let named = |uri: Uri| {
             uri.is_secure() || uri.param("transport").is_some_and(|name| name.eq_ignore_ascii_case("tls"))
         };
-        self.flow.as_ref().is_some_and(by_flow) || self.next_hop().is_some_and(named)
+        self.flow = self.flow.filter(by_flow);
+        self.more.retain(by_flow);
+        let reachable = !self.flow_only && self.next_hop().is_some_and(named);
+        let open = self.flow.is_some() || !self.more.is_empty();
+        self.flow_only = !reachable;
+        (open || reachable).then_some(self)
     }
 
     /// Where it is sent when there is no flow (RFC 3261 section 8.1.2).

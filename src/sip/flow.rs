@@ -128,7 +128,10 @@ impl Flow {
     /// The same way with a new connection; none where no connection can be opened, or where this is that flow.
     pub(crate) fn again(&self) -> Option<Self> {
         let remote = self.reconnect.filter(|remote| *remote != self.remote)?;
-        Some(Self { remote, ..self.clone() })
+        // By the name that it has to prove, a connection that we open is told from one that came from there.
+        let tls = matches!(self.transport, Transport::Tls | Transport::Wss);
+        let name = self.name.clone().or_else(|| tls.then(|| remote.ip().to_string().into()));
+        Some(Self { remote, name, ..self.clone() })
     }
 
     fn identity(&self) -> (Transport, SocketAddr, SocketAddr, Option<&str>) {

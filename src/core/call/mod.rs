@@ -107,6 +107,14 @@ pub(crate) async fn serve(shared: Arc<Shared>, invitation: Invitation) {
     drop(entry);
 }
 
+/// The targets with those ways that a call to this request URI may take.
+fn fitting(request: &Request, targets: Vec<location::Target>) -> Vec<location::Target> {
+    if !request.uri.is_secure() {
+        return targets;
+    }
+    targets.into_iter().filter_map(location::Target::secured).collect()
+}
+
 /// The line of a call in the log.
 fn tell(cdr: &sems_store::Cdr) {
     let seconds = cdr.answered.and_then(|answered| cdr.ended.duration_since(answered).ok());
@@ -151,12 +159,11 @@ async fn reach(
     mut caller: Party,
     entry: &mut Entry,
     request: &Request,
-    mut targets: Vec<location::Target>,
+    targets: Vec<location::Target>,
     absence: Absence<'_>,
 ) -> Ending {
-    let secure = |target: &location::Target| !request.uri.is_secure() || target.is_secure();
     let registered = !targets.is_empty();
-    targets.retain(secure);
+    let targets = fitting(request, targets);
     let ring = shared.ring_timeout;
     let (why, status) = match ring_all(shared, &mut caller, entry, request, &targets, ring).await {
         Connected::Over(ending) => return ending,
@@ -170,8 +177,7 @@ async fn reach(
         }
         // Strangers reach our accounts, and no server beyond them.
         Some(Target::Relay { to }) if info.identity != Identity::Stranger => {
-            let mut targets = dial::server(request, to);
-            targets.retain(secure);
+            let targets = fitting(request, dial::server(request, to));
             match ring_all(shared, &mut caller, entry, request, &targets, ring).await {
                 Connected::Over(ending) => ending,
                 Connected::Unavailable { status, .. } => refuse(shared, &caller, status).await,
