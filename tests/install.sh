@@ -8,7 +8,7 @@ packages() {
         # A C compiler and cmake for libopus and SQLite, headers of the Python that runs the scripts.
         build) echo build-essential ca-certificates cmake libpython3-dev pkg-config python3 ;;
         # Phones, proxies and a mail server that the tests call, and tools that judge what they heard.
-        test) echo baresip-core kamailio linphone-cli openssl python3-aiosmtpd sip-tester sox ;;
+        test) echo baresip-core kamailio linphone-cli openssl python3-aiosmtpd sip-tester sox strace tshark ;;
         # What the prompts are made with.
         sounds) echo espeak-ng sox ;;
         *)

@@ -153,14 +153,14 @@ impl Api {
 
     fn unban(&self, source: &str) -> Result<(), Failure> {
         let path = format!("/api/v1/bans/{}", escaped(source));
-        self.ask("DELETE", &path).map(drop).map_err(|failure| match failure {
+        self.request("DELETE", &path).map(drop).map_err(|failure| match failure {
             Failure::Status { status: 404, .. } => Failure::Api(format!("{source} is not banned")),
             other => other,
         })
     }
 
     fn get(&self, path: &str) -> Result<Vec<u8>, Failure> {
-        self.ask("GET", path)
+        self.request("GET", path)
     }
 
     fn read(&self, answer: &[u8]) -> Result<Vec<Value>, Failure> {
@@ -168,7 +168,7 @@ impl Api {
             .map_err(|error| Failure::Api(format!("http://{}: {error}", self.address)))
     }
 
-    fn ask(&self, method: &str, path: &str) -> Result<Vec<u8>, Failure> {
+    fn request(&self, method: &str, path: &str) -> Result<Vec<u8>, Failure> {
         let (address, token) = (self.address, &self.token);
         let url = format!("http://{address}{path}");
         let failed = || Failure::io(url.clone());
@@ -181,9 +181,9 @@ impl Api {
             })?;
         stream.set_read_timeout(Some(PATIENCE)).map_err(failed())?;
         // HTTP/1.0 is never answered in chunks.
-        let request =
+        let text =
             format!("{method} {path} HTTP/1.0\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\r\n");
-        stream.write_all(request.as_bytes()).map_err(failed())?;
+        stream.write_all(text.as_bytes()).map_err(failed())?;
         let mut answer = Vec::new();
         stream.take(LONGEST_ANSWER).read_to_end(&mut answer).map_err(failed())?;
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n");

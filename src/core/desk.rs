@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::{Instant, SystemTime},
@@ -34,6 +35,15 @@ use crate::{
 
 /// Retry-After of a 503, in seconds.
 const RETRY_AFTER: &str = "10";
+
+/// How a call is refused.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// By a transaction, which absorbs what the caller sends again: he would be answered otherwise then.
+    Kept(Reply),
+    /// Once, and nothing is kept.
+    Once(Reply),
+}
 
 /// Decides on requests outside of dialogs.
 pub(crate) struct Desk {
@@ -119,7 +129,7 @@ impl Desk {
     fn register(&mut self, flow: &Flow, request: &Request) -> Reply {
         let Ok(to) = request.headers.to() else { return Reply::new(400) };
         let Some(aor) = self.aor_of(&to.uri) else {
-            self.offended(flow, Offence::Account);
+            self.offended(flow, request, Offence::Account);
             return Reply::new(404).reason("Domain not served here");
         };
         let now = SystemTime::now();
@@ -138,7 +148,7 @@ impl Desk {
                 reply
             }
             Admission::Challenge(reply) | Admission::Refuse(reply) => {
-                self.count_failure(&reply, flow, &aor);
+                self.count_failure(&reply, flow, request, &aor);
                 reply
             }
         }
@@ -151,20 +161,23 @@ impl Desk {
         }
     }
 
-    fn count_failure(&mut self, reply: &Reply, flow: &Flow, aor: &Aor) {
+    fn count_failure(&mut self, reply: &Reply, flow: &Flow, request: &Request, aor: &Aor) {
         match reply.status {
             403 => {
                 self.shared.counters.authentication_failures.increment();
                 tracing::warn!(account = %aor, source = %flow.remote, "wrong credentials");
-                self.offended(flow, Offence::Credentials);
+                self.offended(flow, request, Offence::Credentials);
             }
-            404 => self.offended(flow, Offence::Account),
+            404 => self.offended(flow, request, Offence::Account),
             _ => {}
         }
     }
 
-    fn offended(&mut self, flow: &Flow, offence: Offence) {
-        self.sources.offended(Instant::now(), flow.remote.ip(), offence);
+    fn offended(&mut self, flow: &Flow, request: &Request, offence: Offence) {
+        let mut hasher = DefaultHasher::new();
+        request.headers.get(&HeaderName::CallId).hash(&mut hasher);
+        request.headers.get(&HeaderName::CSeq).hash(&mut hasher);
+        self.sources.offended(Instant::now(), flow.remote.ip(), hasher.finish(), offence);
     }
 
     /// A new INVITE: a task of its own, and the name of the call, or a refusal.
@@ -174,33 +187,34 @@ impl Desk {
         flow: Flow,
         request: Box<Request>,
         events: mpsc::Receiver<LegEvent>,
-    ) -> Result<CallId, Reply> {
-        let invitation = self.admit(leg, flow, request, events)?;
+    ) -> Result<CallId, Refusal> {
+        let mut lasting = false;
+        let invitation = self
+            .admit(leg, flow, request, events, &mut lasting)
+            .map_err(|reply| if lasting { Refusal::Kept(reply) } else { Refusal::Once(reply) })?;
         let id = invitation.info.id.clone();
         self.shared.counters.calls.increment();
         tokio::spawn(call::serve(self.shared.clone(), invitation));
         Ok(id)
     }
 
+    /// `lasting` is set where the same request might be answered otherwise a moment later.
     fn admit(
         &mut self,
         leg: LegId,
         flow: Flow,
         request: Box<Request>,
         events: mpsc::Receiver<LegEvent>,
+        lasting: &mut bool,
     ) -> Result<Invitation, Reply> {
         let share = self.sources.share(flow.remote.ip(), self.config.calls.max_per_source);
         let seat = call::Seat::take(&self.shared, self.config.calls.max, share);
         let Some(seat) = seat.filter(|_| self.rate.admit(Instant::now())) else {
             self.shared.counters.calls_refused_busy.increment();
+            *lasting = true;
             return Err(Reply::new(503).header(HeaderName::RetryAfter, RETRY_AFTER));
         };
-        if !request.body.is_empty() && !is_sdp(&request) {
-            return Err(Reply::new(415).header(HeaderName::Accept, "application/sdp"));
-        }
-        if request.uri.is_secure() && !matches!(flow.transport, Transport::Tls | Transport::Wss) {
-            return Err(Reply::new(403).reason("SIPS Requires TLS"));
-        }
+        is_servable(&flow, &request)?;
         let request_uri = app_uri(&request.uri).ok_or_else(|| Reply::new(416))?;
         let from = request.headers.from().map_err(|_| Reply::new(400))?;
         let from_uri = app_uri(&from.uri).ok_or_else(|| Reply::new(400).reason("Unreadable From"))?;
@@ -211,22 +225,25 @@ impl Desk {
             Admission::Challenge(reply) => return Err(reply),
             Admission::Refuse(reply) => {
                 if let Some(aor) = &claimed {
-                    self.count_failure(&reply, &flow, aor);
+                    self.count_failure(&reply, &flow, &request, aor);
                 }
                 return Err(reply);
             }
         };
         if identity.account().is_some() {
+            // Its credentials are good for one request.
+            *lasting = true;
             self.sources.proved(Instant::now(), flow.remote.ip());
         }
         let trusted = self.gate.is_trusted(flow.remote.ip());
-        let callee =
-            self.callee(&request.uri, trusted).inspect_err(|_| self.offended(&flow, Offence::Relay))?;
+        let callee = self
+            .callee(&request.uri, trusted)
+            .inspect_err(|_| self.offended(&flow, &request, Offence::Relay))?;
         let plan = self
             .plan(&request, &request_uri, &from_uri, callee.as_ref(), &flow, trusted)
-            .inspect_err(|_| self.offended(&flow, Offence::Number))?;
+            .inspect_err(|_| self.offended(&flow, &request, Offence::Number))?;
         if matches!(plan, Plan::Relay(_)) && identity == Identity::Stranger {
-            self.offended(&flow, Offence::Relay);
+            self.offended(&flow, &request, Offence::Relay);
             return Err(Reply::new(403).reason("Relaying is for accounts"));
         }
         let mailbox = self.mailbox(&request, callee.as_ref(), trusted);
@@ -358,6 +375,17 @@ impl Desk {
         let domains = &self.config.server.domains;
         domains.iter().find(|domain| **domain == host).or(domains.first()).cloned().unwrap_or(host)
     }
+}
+
+/// Whether the body is one that we read, and the way one that the request URI wants.
+fn is_servable(flow: &Flow, request: &Request) -> Result<(), Reply> {
+    if !request.body.is_empty() && !is_sdp(request) {
+        return Err(Reply::new(415).header(HeaderName::Accept, "application/sdp"));
+    }
+    if request.uri.is_secure() && !matches!(flow.transport, Transport::Tls | Transport::Wss) {
+        return Err(Reply::new(403).reason("SIPS Requires TLS"));
+    }
+    Ok(())
 }
 
 /// The trusted peers, and the servers that calls are passed on to, as far as routes name their addresses.

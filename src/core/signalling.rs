@@ -17,7 +17,7 @@ use crate::{
     accounts::Accounts,
     config::Config,
     counters::Counters,
-    desk::Desk,
+    desk::{Desk, Refusal},
     trace::{self, Trace},
     transport::{Sent, StreamEvent, Streams, UdpSockets, stun},
 };
@@ -291,7 +291,10 @@ impl Task {
             Ok(Sent::Opening) => self.endpoint.handle_connected(flow),
             Err(error) => {
                 tracing::debug!(%flow, %error, "a message could not be sent");
-                self.endpoint.handle_transport_error(Instant::now(), flow);
+                // A datagram that cannot leave says nothing of the others on their way to that peer.
+                if flow.transport != Transport::Udp {
+                    self.endpoint.handle_transport_error(Instant::now(), flow);
+                }
             }
         }
     }
@@ -323,7 +326,8 @@ impl Task {
                 // Its caller need not ask again: what follows may take its time.
                 self.endpoint.handle_timeout(Instant::now());
             }
-            Err(reply) => self.endpoint.turn_away(Instant::now(), leg, reply),
+            Err(Refusal::Once(reply)) => self.endpoint.turn_away(Instant::now(), leg, reply),
+            Err(Refusal::Kept(reply)) => self.endpoint.reject(Instant::now(), leg, reply),
         }
     }
 

@@ -85,6 +85,8 @@ struct State {
     offences: u32,
     since: Instant,
     proved: Option<Instant>,
+    /// The request of the last offence: what is sent again because its refusal was lost is no other one.
+    request: u64,
 }
 
 /// All sources; owned by the signalling task.
@@ -151,8 +153,9 @@ impl Sources {
         }
     }
 
-    /// Something was tried from here that only happens by mistake, or on purpose. Whether it was once too often.
-    pub(crate) fn offended(&mut self, now: Instant, address: IpAddr, offence: Offence) -> bool {
+    /// Something was tried from here, by this request, that only happens by mistake, or on purpose. Whether it was once
+    /// too often.
+    pub(crate) fn offended(&mut self, now: Instant, address: IpAddr, request: u64, offence: Offence) -> bool {
         let Abuse { failures, within, ban, .. } = self.settings;
         if failures == 0 || self.is_exempt(address) {
             return false;
@@ -164,6 +167,9 @@ impl Sources {
             (true, Offence::Credentials) => failures.saturating_mul(OFFICE),
             (true, _) => return false,
         };
+        if std::mem::replace(&mut state.request, request) == request {
+            return false;
+        }
         if now.saturating_duration_since(state.since) > within {
             (state.since, state.offences) = (now, 0);
         }
@@ -190,7 +196,7 @@ impl Sources {
             }
         }
         let tokens = f64::from(self.settings.requests_per_second) * BURST;
-        let new = || State { tokens, last: now, offences: 0, since: now, proved: None };
+        let new = || State { tokens, last: now, offences: 0, since: now, proved: None, request: 0 };
         Some(self.states.entry(source).or_insert_with(new))
     }
 

@@ -22,7 +22,8 @@ fn ip(text: &str) -> IpAddr {
 }
 
 fn offend(sources: &mut Sources, now: Instant, address: &str, times: usize) -> bool {
-    (0..times).map(|_| sources.offended(now, ip(address), Offence::Credentials)).last().unwrap_or(false)
+    let offend = |_| sources.offended(now, ip(address), rand::random(), Offence::Credentials);
+    (0..times).map(offend).last().unwrap_or(false)
 }
 
 #[test]
@@ -62,7 +63,7 @@ fn trusted_and_exempt_sources_and_those_with_an_account_are_left_alone() {
         assert!((0..1000).all(|_| sources.admit(now, ip(address))), "{address}");
     }
     assert!(
-        (0..100).all(|_| !sources.offended(now, ip(STRANGER), Offence::Number)),
+        (0..100).all(|_| !sources.offended(now, ip(STRANGER), rand::random(), Offence::Number)),
         "they dial as they like"
     );
     assert!(offend(&mut sources, now, STRANGER, 1), "thirty wrong passwords are no office any more");
@@ -135,4 +136,13 @@ fn forged_addresses_do_not_push_out_those_that_count() {
     assert!(sources.states.len() <= SOURCES);
     assert!(offend(&mut sources, now, STRANGER, 1) && bans.len() == 1, "still counted");
     assert!(sources.states.contains_key(&Source::of(ip("203.0.113.5"))), "still proved");
+}
+
+#[test]
+fn a_request_that_is_sent_again_is_one_offence() {
+    let now = Instant::now();
+    let (mut sources, _) = sources(now);
+    assert!((0..7).all(|_| !sources.offended(now, ip(STRANGER), 4711, Offence::Number)));
+    assert!(!offend(&mut sources, now, STRANGER, 1));
+    assert!(offend(&mut sources, now, STRANGER, 1), "the third one");
 }

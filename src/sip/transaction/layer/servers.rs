@@ -113,7 +113,7 @@ impl Layer {
 
     /// A tag that is always the same for the same request, for answers nothing is kept of.
     pub(crate) fn stateless_tag(key: u128) -> String {
-        crate::text::hex(key as u64)
+        crate::text::hex((key >> 64) as u64)
     }
 
     /// Whether this request came before by another way (RFC 3261 section 8.2.2.2), and what to remember if not.
