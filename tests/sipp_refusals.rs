@@ -34,6 +34,8 @@ fn an_odd_invite_gets_its_status() {
     let server = Server::start("");
     for (user, odd, status, reason) in [
         ("nobody", &[][..], "404", "Not Found"),
+        ("echo", &[("HEADER", "no header at all")], "400", "header field without colon"),
+        ("echo", &[("HOPS", "many")], "400", "Bad Request"),
         ("echo", &[("MEDIA", "m=audio [media_port] RTP/AVP 18")], "488", "Not Acceptable Here"),
         ("echo", &[("TYPE", "text/plain")], "415", "Accept: *application/sdp"),
         ("echo", &[("URI", "urn:service:sos")], "416", "Unsupported URI Scheme"),
