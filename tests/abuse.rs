@@ -103,6 +103,21 @@ fn a_source_has_no_more_than_its_share_of_the_calls() {
     assert_eq!(dial(&[&server.uri("echo"), "--for", "1s"]).status(), 200);
 }
 
+/// Another guess in the same Call-ID and CSeq is another guess; the same message again is not.
+#[test]
+fn attempts_are_told_apart_whatever_their_call_id() {
+    let server = Server::start(STRICT);
+    let wire = Wire::new(server.udp);
+    let text = Ask::invite("sip:nobody1@localhost").text("UDP", wire.local());
+    for _ in 0..5 {
+        assert_eq!(wire.ask_text(&text).status(), 404);
+    }
+    assert!(is_heard(&wire), "one call, sent five times");
+    assert_eq!(wire.ask_text(&text.replace("nobody1", "nobody2")).status(), 404);
+    assert_eq!(wire.ask_text(&text.replace("nobody1", "nobody3")).status(), 404);
+    assert!(!is_heard(&wire), "three numbers in one Call-ID");
+}
+
 #[test]
 fn each_offence_counts() {
     let server = Server::start(STRICT);

@@ -175,8 +175,9 @@ impl Desk {
 
     fn offended(&mut self, flow: &Flow, request: &Request, offence: Offence) {
         let mut hasher = DefaultHasher::new();
-        request.headers.get(&HeaderName::CallId).hash(&mut hasher);
-        request.headers.get(&HeaderName::CSeq).hash(&mut hasher);
+        // All of it: what differs in anything is another attempt, whatever its Call-ID.
+        request.uri.to_string().hash(&mut hasher);
+        request.headers.iter().for_each(|field| field.value.hash(&mut hasher));
         self.sources.offended(Instant::now(), flow.remote.ip(), hasher.finish(), offence);
     }
 
